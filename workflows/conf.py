@@ -1,0 +1,94 @@
+"""Celeriac's settings: one dict, `CELERIAC`, in the host project's Django settings; everything has a default.
+
+An unknown name is an error at start, so that a misspelt setting is never silently ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conf:
+    """Every setting with its default. Times in seconds, sizes in bytes."""
+
+    # Limits of a document
+    MAX_TASKS: int = 20_000
+    MAX_EDGES: int = 200_000
+    MAX_DOCUMENT_BYTES: int = 10_000_000
+    MAX_SUBDAG_DEPTH: int = 10
+
+    # Canvases: defaults chosen by `make bench`, see docs/performance.md
+    CANVAS_MAX_CHAIN: int = 4
+    CANVAS_MAX_HEADER: int = 8
+    CANVAS_MAX_BYTES: int = 32_768
+
+    # Leases, retries, recovery
+    LEASE_SECONDS: float = 30.0
+    LEASE_RENEW_SECONDS: float = 5.0
+    MAX_LOST_ATTEMPTS: int = 3  # crashes of one task before it is called poisoned
+    SWEEP_SECONDS: float = 1.0
+    REDELIVER_SECONDS: float = 5.0  # a queued row with an empty queue is sent again after this long
+    HARD_TIMEOUT_GRACE: float = 10.0  # between a task's (soft) timeout and the kill of its process
+    STOP_GRACE: float = 10.0  # what a stopping worker gives running tasks before it hands them back
+
+    # Outputs and logs
+    OUTPUT_MAX_BYTES: int = 262_144
+    LOG_MAX_BYTES: int = 1_048_576
+    LOG_CHUNK_BYTES: int = 32_768
+    LOG_FLUSH_SECONDS: float = 0.5
+    RENDER_MAX_CHARS: int = 1_000_000
+
+    # Task types
+    OPERATORS: tuple[str, ...] = ()  # more task types, as "package.module:OPERATOR"
+    PYTHON_MODULES: tuple[str, ...] = ()  # packages whose callables the python task type may call
+    PYTHON_INLINE: bool = True  # whether python tasks may carry a script
+    SHELL_ENV: tuple[str, ...] = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")  # passed on to tasks
+    HTTP_ALLOW_PRIVATE: tuple[str, ...] = ()  # "host", "host:port" or CIDR that http tasks may reach though private
+    HTTP_MAX_BYTES: int = 1_048_576
+    SQL_CONNECTIONS: dict[str, str] | None = None  # name -> URL (postgresql:// or sqlite:///)
+    SQL_MAX_ROWS: int = 10_000
+
+    # Queues
+    DEFAULT_QUEUE: str = "celeriac"
+    QUEUE_PREFIX: str = "celeriac"  # the queue of pool P is "<prefix>.P"; the default pool has the bare prefix
+    PRIORITIES: bool = True
+
+    def queue_of(self, pool: str) -> str:
+        """The queue behind a pool."""
+        return self.DEFAULT_QUEUE if pool == "default" else f"{self.QUEUE_PREFIX}.{pool}"
+
+
+class UnknownSetting(ValueError):
+    """A name in the CELERIAC setting that Celeriac does not know."""
+
+
+def read(given: dict[str, Any]) -> Conf:
+    """Check the CELERIAC dict and fill in defaults; lists become tuples."""
+    known = {f.name for f in fields(Conf)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise UnknownSetting(f"CELERIAC has unknown settings: {', '.join(unknown)}. Known: {', '.join(sorted(known))}")
+    return Conf(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+
+
+class _LazyConf:
+    """Reads Django's settings at first use, so that importing this module needs none."""
+
+    @cached_property
+    def _read(self) -> Conf:
+        from django.conf import settings
+
+        return read(getattr(settings, "CELERIAC", {}))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._read, name)
+
+    def reload(self) -> None:
+        """Forget what was read; tests that override settings call this."""
+        self.__dict__.pop("_read", None)
+
+
+conf = _LazyConf()

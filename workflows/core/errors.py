@@ -1,0 +1,88 @@
+"""Errors and problems. The docstring of an error class is its message, with the fields it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+class CeleriacError(Exception):
+    """Something went wrong in Celeriac."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = facts
+        super().__init__(self.message())
+
+    def message(self) -> str:
+        """The class docstring's first line, with the facts filled in."""
+        text = (type(self).__doc__ or "").strip().splitlines()[0]
+        return text.format(**self.facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with a document.
+
+    `path` is where: keys joined by dots and [indexes]. `code` is stable and lower_snake_case. `line` and `column` count
+    from 1 and are known for YAML and JSON text only. `tasks` are the ids involved.
+    """
+
+    code: str
+    path: str
+    message: str
+    tasks: tuple[str, ...] = ()
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        at = f"line {self.line}: " if self.line else ""
+        return f"{at}{self.path or '(document)'}: {self.message} [{self.code}]"
+
+
+class InvalidDocument(CeleriacError):
+    """The document has {count} problem(s): {summary}"""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        summary = "; ".join(str(p) for p in problems[:5])
+        super().__init__(count=len(problems), summary=summary)
+
+
+class UnknownDag(CeleriacError):
+    """There is no DAG {dag_id!r}."""
+
+
+class UnknownVersion(CeleriacError):
+    """DAG {dag_id!r} has no version {number}."""
+
+
+class UnknownRun(CeleriacError):
+    """There is no run {run_id}."""
+
+
+class NoVersion(CeleriacError):
+    """DAG {dag_id!r} has no version to run yet."""
+
+
+class DagPaused(CeleriacError):
+    """DAG {dag_id!r} is paused; resume it first."""
+
+
+class BadParams(CeleriacError):
+    """The parameters do not fit DAG {dag_id!r}: {summary}"""
+
+    def __init__(self, *, dag_id: str, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__(dag_id=dag_id, summary="; ".join(f"{p.path}: {p.message}" for p in problems))
+
+
+class SubdagRecursion(CeleriacError):
+    """DAG {dag_id!r} would run inside itself: {path}."""
+
+
+class LostClaim(CeleriacError):
+    """Another worker holds task execution {task_execution_id}; this result is discarded."""
+
+
+class IdempotencyConflict(CeleriacError):
+    """The external id {external_id!r} was already used for a run with other parameters (run {run_id})."""

@@ -1,0 +1,59 @@
+"""What one attempt of a task says of itself when it ends: a value, never an exception.
+
+An operator returns one of these; `engine.finish` turns it into a transition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from workflows.core.states import Reason
+
+Json = Any  # what json.dumps takes; the size and shape of outputs are checked when they are stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The task succeeded. `branch`, for a conditional, is the id of the task it chose (None: not a branch)."""
+
+    output: Json = None
+    branch: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """The task decided not to run."""
+
+    reason: Reason = Reason.CONDITION_FALSE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """The task asks to be tried again, after `after` seconds (None: what its retry policy says)."""
+
+    message: str = ""
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail:
+    """The task failed. A permanent failure is not retried."""
+
+    message: str
+    reason: Reason = Reason.ERROR
+    permanent: bool = False
+    output: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawn:
+    """Start a run of another DAG and wait for its end without holding a worker."""
+
+    dag_id: str
+    params: dict[str, Json] = field(default_factory=dict)
+
+
+
+
+Outcome = Done | Skip | Retry | Fail | Spawn
