@@ -1,0 +1,257 @@
+"""What ran: runs, task executions and their attempts.
+
+States are written by `engine.transitions` alone; the constraints here refuse rows that no sequence of legal moves makes.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from workflows.core.states import RUN_FINAL, TASK_FINAL, Reason, RunState, TaskState
+from workflows.models.definition import Dag, DagVersion
+
+
+def _choices(states: type[RunState] | type[TaskState] | type[Reason]) -> list[tuple[str, str]]:
+    return [(s.value, s.value.replace("_", " ")) for s in states if s.value]
+
+
+_RUN_FINAL = sorted(s.value for s in RUN_FINAL)
+_TASK_FINAL = sorted(s.value for s in TASK_FINAL)
+_TASK_ACTIVE = [TaskState.DEFERRED, TaskState.QUEUED, TaskState.RETRYING, TaskState.RUNNING]
+
+
+class DagRunQuerySet(models.QuerySet["DagRun"]):
+    """Sets of runs."""
+
+    def unfinished(self) -> DagRunQuerySet:
+        """Pending and running runs."""
+        return self.filter(ended_at__isnull=True)
+
+
+class DagRun(models.Model):
+    """One run of one version of a DAG."""
+
+    TRIGGERS = [(t, t) for t in ("manual", "api", "schedule", "backfill", "subdag", "code")]
+
+    dag = models.ForeignKey(Dag, models.CASCADE, verbose_name=_("DAG"), related_name="runs")
+    version = models.ForeignKey(DagVersion, models.PROTECT, verbose_name=_("version"), related_name="runs")
+    state = models.CharField(_("state"), max_length=16, choices=_choices(RunState), default=RunState.PENDING)
+    reason = models.CharField(_("reason"), max_length=32, choices=_choices(Reason), blank=True, default="")
+    trigger = models.CharField(_("trigger"), max_length=16, choices=TRIGGERS, default="manual")
+    triggered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("triggered by"),
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    logical_date = models.DateTimeField(_("logical date"), null=True, blank=True)
+    external_id = models.CharField(_("external id"), max_length=250, null=True, blank=True)
+    params = models.JSONField(_("parameters"), default=dict, blank=True)
+    parent = models.ForeignKey(
+        "TaskExecution",
+        models.CASCADE,
+        verbose_name=_("parent task"),
+        null=True,
+        blank=True,
+        related_name="child_runs",
+    )
+    depth = models.PositiveSmallIntegerField(_("sub-DAG depth"), default=0)
+    created_at = models.DateTimeField(_("created at"), db_default=Now())
+    started_at = models.DateTimeField(_("started at"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    deadline_at = models.DateTimeField(_("deadline"), null=True, blank=True)
+    paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
+
+    objects = DagRunQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("DAG run")
+        verbose_name_plural = _("DAG runs")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=[s.value for s in RunState]), name="dagrun_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=_RUN_FINAL, ended_at__isnull=False)
+                | (~Q(state__in=_RUN_FINAL) & Q(ended_at__isnull=True)),
+                name="dagrun_ended_iff_final",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=RunState.RUNNING) | Q(started_at__isnull=False),
+                name="dagrun_running_has_start",
+            ),
+            models.UniqueConstraint(
+                fields=["dag", "external_id"],
+                condition=Q(external_id__isnull=False),
+                name="dagrun_external_id",
+            ),
+            models.UniqueConstraint(
+                fields=["dag", "logical_date", "trigger"],
+                condition=Q(trigger__in=["schedule", "backfill"]),
+                name="dagrun_logical_date",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state"], condition=Q(ended_at__isnull=True), name="dagrun_unfinished"),
+            models.Index(fields=["dag", "-id"], name="dagrun_of_dag"),
+            models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="dagrun_child"),
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk}"
+
+
+class TaskExecution(models.Model):
+    """One task in one run. `position` is its place in the plan: the plan's edges are between positions."""
+
+    run = models.ForeignKey(
+        DagRun, models.CASCADE, verbose_name=_("run"), related_name="tasks", db_index=False
+    )
+    position = models.IntegerField(_("position"))
+    map_index = models.IntegerField(_("map index"), default=-1, db_default=-1)
+    task_id = models.CharField(_("task id"), max_length=200)
+    state = models.CharField(
+        _("state"), max_length=16, choices=_choices(TaskState), default=TaskState.PENDING
+    )
+    reason = models.CharField(
+        _("reason"), max_length=32, choices=_choices(Reason), blank=True, db_default="", default=""
+    )
+    message = models.TextField(_("message"), blank=True, db_default="", default="")
+    # Counters, never scans: how many upstreams have not settled, and how those that have did not succeed.
+    waiting_on = models.IntegerField(_("waiting on"), default=0, db_default=0)
+    upstreams_failed = models.IntegerField(_("upstreams failed"), default=0, db_default=0)
+    upstreams_skipped = models.IntegerField(_("upstreams skipped"), default=0, db_default=0)
+    attempt = models.IntegerField(
+        _("attempt"),
+        default=0,
+        db_default=0,
+        help_text=_("Number of the current attempt; 0 before the first."),
+    )
+    failures = models.IntegerField(
+        _("failures"), default=0, db_default=0, help_text=_("Failed attempts that count as tries.")
+    )
+    losses = models.IntegerField(
+        _("losses"), default=0, db_default=0, help_text=_("Attempts lost with their worker.")
+    )
+    queue = models.CharField(_("queue"), max_length=100)
+    priority = models.SmallIntegerField(_("priority"), default=5, db_default=5)
+    # Held while running: what the fencing token and the lease protect.
+    token = models.UUIDField(_("fencing token"), null=True, blank=True)
+    lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
+    node = models.CharField(_("node"), max_length=200, blank=True, db_default="", default="")
+    queued_at = models.DateTimeField(_("queued at"), null=True, blank=True)
+    sent_at = models.DateTimeField(
+        _("sent at"), null=True, blank=True, help_text=_("When the reconciler last sent it.")
+    )
+    started_at = models.DateTimeField(_("started at"), null=True, blank=True)
+    next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    # Bound on the wall time of an attempt; NULL for none. Seconds.
+    timeout = models.FloatField(_("timeout"), null=True, blank=True)
+    output = models.JSONField(_("output"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("task execution")
+        verbose_name_plural = _("task executions")
+        ordering = ["run", "position", "map_index"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "position", "map_index"], name="task_place"),
+            models.CheckConstraint(
+                condition=Q(state__in=[s.value for s in TaskState]), name="task_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=_TASK_FINAL, ended_at__isnull=False)
+                | (~Q(state__in=_TASK_FINAL) & Q(ended_at__isnull=True)),
+                name="task_ended_iff_final",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    state=TaskState.RUNNING,
+                    token__isnull=False,
+                    lease_until__isnull=False,
+                    started_at__isnull=False,
+                )
+                | (~Q(state=TaskState.RUNNING) & Q(token__isnull=True, lease_until__isnull=True)),
+                name="task_leased_iff_running",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=TaskState.RETRYING, next_attempt_at__isnull=False)
+                | (~Q(state=TaskState.RETRYING) & Q(next_attempt_at__isnull=True)),
+                name="task_due_iff_retrying",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=[TaskState.QUEUED, TaskState.RUNNING])
+                | Q(attempt__gte=1, queued_at__isnull=False),
+                name="task_queued_has_attempt",
+            ),
+            models.CheckConstraint(
+                condition=Q(waiting_on__gte=0, upstreams_failed__gte=0, upstreams_skipped__gte=0),
+                name="task_counters",
+            ),
+            models.CheckConstraint(condition=Q(priority__gte=0, priority__lte=9), name="task_priority"),
+            models.CheckConstraint(condition=Q(attempt__gte=F("failures") + F("losses")), name="task_tries"),
+        ]
+        indexes = [
+            models.Index(fields=["state"], condition=Q(state__in=_TASK_ACTIVE), name="task_active"),
+            models.Index(fields=["run"], condition=Q(ended_at__isnull=True), name="task_unsettled"),
+        ]
+
+    def __str__(self) -> str:
+        return self.task_id
+
+
+class TaskAttempt(models.Model):
+    """One try of a task execution, from claim to end. Kept for ever; the live one has no `ended_at`.
+
+    No foreign key in the database: checking it would lock the task's row once more in the two hottest statements.
+    `check_invariants` looks for orphans, `prune` deletes both.
+    """
+
+    ENDS = [
+        (e, e)
+        for e in ("success", "skipped", "failed", "retrying", "deferred", "lost", "handed_back", "cancelled")
+    ]
+
+    task_execution = models.ForeignKey(
+        TaskExecution,
+        models.CASCADE,
+        verbose_name=_("task execution"),
+        related_name="attempts",
+        db_constraint=False,
+        db_index=False,
+    )
+    number = models.IntegerField(_("number"))
+    token = models.UUIDField(_("fencing token"))
+    node = models.CharField(_("node"), max_length=200, blank=True, default="", db_default="")
+    started_at = models.DateTimeField(_("started at"), db_default=Now())
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    end = models.CharField(_("end"), max_length=16, choices=ENDS, blank=True, db_default="", default="")
+    reason = models.CharField(
+        _("reason"), max_length=32, choices=_choices(Reason), blank=True, db_default="", default=""
+    )
+    message = models.TextField(_("message"), blank=True, db_default="", default="")
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        ordering = ["task_execution", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["task_execution", "number"], name="attempt_number"),
+            models.UniqueConstraint(
+                fields=["task_execution"], condition=Q(ended_at__isnull=True), name="attempt_one_live"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True, end="") | (Q(ended_at__isnull=False) & ~Q(end="")),
+                name="attempt_ended_iff_end",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number}"
