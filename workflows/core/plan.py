@@ -1,0 +1,148 @@
+"""The compiled form of a version: positions instead of names, both directions of every edge, and the segments.
+
+A plan is stored with its version as JSON and cached by the workers: its shape is an interface between releases, so
+`FORMAT` changes when it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from workflows.core.joins import TriggerRule
+from workflows.core.spec import RetrySpec
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTask:
+    """One task of the plan. Upstream and downstream are positions."""
+
+    position: int
+    id: str
+    name: str
+    type: str
+    parameters: Mapping[str, Any]
+    upstream: tuple[int, ...]
+    downstream: tuple[int, ...]
+    rule: TriggerRule
+    condition: str | None
+    pool: str
+    priority: int
+    timeout: float | None
+    retry: RetrySpec
+    allow_failure: bool
+    at_most_once: bool
+    plain: bool  # all_success and not a branch target: its verdict follows from counts in SQL, in one statement
+    branches: tuple[int, ...]  # of a conditional: the positions among its downstream that it chooses between
+    templated: bool  # some parameter holds a template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A piece of the plan that is sent as one canvas.
+
+    `chains` are the header: each a path of positions. `body` is the join of a chord; a segment without a body has
+    exactly one chain.
+    """
+
+    chains: tuple[tuple[int, ...], ...]
+    body: int | None = None
+
+    @property
+    def kind(self) -> Literal["task", "chain", "chord"]:
+        """What the canvas is called in Celery."""
+        if self.body is not None:
+            return "chord"
+        return "chain" if len(self.chains[0]) > 1 else "task"
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Every position in the segment."""
+        inner = tuple(p for chain in self.chains for p in chain)
+        return inner if self.body is None else (*inner, self.body)
+
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """The positions that the engine sends; what follows them is carried by the canvas."""
+        return tuple(chain[0] for chain in self.chains)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A whole DAG, ready to run. Tasks are in topological order: position p has only upstreams below p."""
+
+    dag_id: str
+    tasks: tuple[PlannedTask, ...]
+    levels: tuple[tuple[int, ...], ...]
+    critical_path: tuple[int, ...]
+    segments: tuple[Segment, ...]
+    timeout: float | None = None
+
+    @cached_property
+    def by_id(self) -> dict[str, int]:
+        """Task id to position."""
+        return {task.id: task.position for task in self.tasks}
+
+    @cached_property
+    def segment_of(self) -> dict[int, Segment]:
+        """Position to the segment that it is in."""
+        return {p: segment for segment in self.segments for p in segment.positions}
+
+    @cached_property
+    def tail_of(self) -> dict[int, tuple[int, ...]]:
+        """Position to what follows it in its chain, itself included."""
+        return {p: chain[i:] for s in self.segments for chain in s.chains for i, p in enumerate(chain)}
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form."""
+        return {
+            "format": FORMAT,
+            "dag_id": self.dag_id,
+            "timeout": self.timeout,
+            "tasks": [_task_json(task) for task in self.tasks],
+            "levels": self.levels,
+            "critical_path": self.critical_path,
+            "segments": [[segment.chains, segment.body] for segment in self.segments],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """Read the stored form; ValueError when it is of another format."""
+        if data.get("format") != FORMAT:
+            raise ValueError(f"plan format {data.get('format')!r}, this release reads {FORMAT}: publish the DAG again")
+        return cls(
+            dag_id=data["dag_id"],
+            timeout=data["timeout"],
+            tasks=tuple(_task(item) for item in data["tasks"]),
+            levels=tuple(tuple(level) for level in data["levels"]),
+            critical_path=tuple(data["critical_path"]),
+            segments=tuple(
+                Segment(chains=tuple(tuple(chain) for chain in chains), body=body) for chains, body in data["segments"]
+            ),
+        )
+
+
+def _task_json(task: PlannedTask) -> dict[str, Any]:
+    data = {f: getattr(task, f) for f in PlannedTask.__dataclass_fields__ if f != "retry"}
+    data["retry"] = task.retry.model_dump(mode="json")
+    return data
+
+
+def _task(data: Mapping[str, Any]) -> PlannedTask:
+    return PlannedTask(
+        **{
+            **data,
+            "upstream": tuple(data["upstream"]),
+            "downstream": tuple(data["downstream"]),
+            "branches": tuple(data["branches"]),
+            "rule": TriggerRule(data["rule"]),
+            "retry": RetrySpec.model_construct(**data["retry"]),
+        }
+    )
+
+
+__all__ = ["FORMAT", "Plan", "PlannedTask", "Segment"]
