@@ -80,6 +80,16 @@ class SubdagRecursion(CeleriacError):
     """DAG {dag_id!r} would run inside itself: {path}."""
 
 
+class RenderError(CeleriacError):
+    """{expression} cannot be rendered: {why}"""
+
+    def __init__(self, *, expression: str, why: str) -> None:
+        self.expression = expression
+        self.why = why
+        shown = expression if len(expression) <= 200 else expression[:199] + "…"
+        super().__init__(expression=shown, why=why)
+
+
 class LostClaim(CeleriacError):
     """Another worker holds task execution {task_execution_id}; this result is discarded."""
 
