@@ -1,0 +1,75 @@
+"""Every task type by name: the built-in ones, and those the setting CELERIAC["OPERATORS"] adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import import_module
+from types import MappingProxyType
+
+from pydantic import BaseModel
+
+from workflows.conf import conf
+from workflows.core.errors import CeleriacError
+from workflows.operators import celery, conditional, python, shell, subdag
+from workflows.operators.base import OperatorType
+
+TYPES: Mapping[str, OperatorType] = MappingProxyType(
+    {
+        "shell": shell.OPERATOR,
+        "python": python.OPERATOR,
+        "celery": celery.OPERATOR,
+        "conditional": conditional.OPERATOR,
+        "subdag": subdag.OPERATOR,
+    }
+)
+
+
+class UnknownTaskType(CeleriacError):
+    """There is no task type {name!r}; known are {known}."""
+
+
+class BadOperatorSetting(CeleriacError):
+    """CELERIAC["OPERATORS"] has {entry!r}: {problem}."""
+
+
+def types() -> Mapping[str, OperatorType]:
+    """Every task type there is, by name."""
+    return _with(tuple(conf.OPERATORS))
+
+
+def get(name: str) -> OperatorType:
+    """The task type of that name, or UnknownTaskType."""
+    known = types()
+    if name not in known:
+        raise UnknownTaskType(name=name, known=", ".join(sorted(known)))
+    return known[name]
+
+
+def catalogue_types() -> dict[str, type[BaseModel]]:
+    """Name to parameters model: what the validator and the forms need."""
+    return {name: operator.parameters for name, operator in types().items()}
+
+
+@lru_cache(maxsize=8)
+def _with(entries: tuple[str, ...]) -> Mapping[str, OperatorType]:
+    known = dict(TYPES)
+    for entry in entries:
+        operator = _load(entry)
+        if operator.name in known:
+            raise BadOperatorSetting(entry=entry, problem=f"the name {operator.name!r} is taken")
+        known[operator.name] = operator
+    return MappingProxyType(known)
+
+
+def _load(entry: str) -> OperatorType:
+    module, colon, attribute = entry.partition(":")
+    if not (module and colon and attribute):
+        raise BadOperatorSetting(entry=entry, problem="write it as package.module:OPERATOR")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise BadOperatorSetting(entry=entry, problem=str(error)) from error
+    if not isinstance(found, OperatorType):
+        raise BadOperatorSetting(entry=entry, problem="it is not an OperatorType")
+    return found
