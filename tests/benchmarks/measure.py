@@ -10,10 +10,10 @@ import redis
 
 from tests.benchmarks.meter import broker_bytes, cpu_seconds
 from tests.benchmarks.noop import Ledger, check
-from tests.benchmarks.servers import Servers
 from tests.benchmarks.systems.base import System
 from tests.benchmarks.workers import Workers, pause
 from tests.benchmarks.workloads import Workload
+from tests.support.servers import Servers
 
 TIMEOUT = 120.0
 REST = 0.15  # seconds for acknowledgements and the like, before CPU is read
@@ -56,8 +56,8 @@ class Bench:
         """Measure once; raises WrongRun if a task was lost, doubled or early."""
         system.prepare(workload)
         self.ledger.clear()
-        broker = redis.Redis.from_url(f"{self.servers.broker}/0")
-        watched = [*self.servers.pids, self.workers[system.name].process.pid]
+        broker = redis.Redis.from_url(self.servers.broker_url)
+        watched = [self.servers.postgres.pid, self.servers.valkey.pid, *self.workers[system.name].pids]
         bytes_before, cpu_before = broker_bytes(broker), cpu_seconds(watched)
         wall, launch_cpu, latencies = (self._latencies if workload.samples else self._throughput)(
             system, workload

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from tests.benchmarks.servers import Servers
 from tests.benchmarks.systems import base
+from tests.support.servers import Servers
 
 NAMES = ("celeriac", "canvas", "redis", "postgres")
+_DATABASE = "bench"
 
 
-def connect(name: str, servers: Servers) -> base.System:
-    """A system's driver, its addresses set for this process and for the workers that it will start."""
-    os.environ[base.BROKER] = servers.broker
-    os.environ[base.POSTGRES] = servers.database("bench")
-    # Each module reads its address when it is imported, as it would in production.
+def address(servers: Servers) -> None:
+    """Tell this process, and the workers that it will start, where the servers are."""
+    os.environ[base.BROKER] = servers.broker_url.rsplit("/", 1)[0]
+    os.environ[base.POSTGRES] = servers.create_database(_DATABASE)
+
+
+def connect(name: str, servers: Servers, home: Path) -> base.System:
+    """A system's driver."""
+    # Imported here: each module reads its address when it is imported, as it would in production.
     if name == "canvas":
         from tests.benchmarks.systems.canvas import Canvas
 
@@ -29,4 +35,4 @@ def connect(name: str, servers: Servers) -> base.System:
         return PostgresJoined()
     from tests.benchmarks.systems.celeriac import Celeriac
 
-    return Celeriac(servers)
+    return Celeriac(servers, home)

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import redis
 
-from tests.benchmarks.servers import Servers
 from tests.benchmarks.summary import LATENCY, PRODUCT, Line
 from tests.benchmarks.workloads import Workload
+from tests.support.servers import Servers
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -53,7 +54,17 @@ def machine(servers: Servers) -> dict[str, Any]:
         "load": [round(value, 2) for value in os.getloadavg()],
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in packages}
-        | servers.versions(),
+        | _server_versions(servers),
+    }
+
+
+def _server_versions(servers: Servers) -> dict[str, str]:
+    with servers.admin() as connection:
+        row = connection.execute("SHOW server_version").fetchone()
+    info = redis.Redis.from_url(servers.broker_url).info("server")
+    return {
+        "postgres": str(row[0] if row else "?"),
+        "valkey": str(info.get("valkey_version") or info.get("redis_version")),
     }
 
 

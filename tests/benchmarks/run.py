@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks import report, summary, workloads
 from tests.benchmarks.measure import Bench, Result
 from tests.benchmarks.meter import weighing
 from tests.benchmarks.noop import Ledger
-from tests.benchmarks.registry import NAMES, connect
-from tests.benchmarks.servers import Servers, servers
+from tests.benchmarks.registry import NAMES, address, connect
 from tests.benchmarks.systems.base import System
-from tests.benchmarks.workers import Workers, pause
+from tests.benchmarks.workers import crew, pause
 from tests.benchmarks.workloads import Workload
+from tests.support.servers import DURABLE, Servers
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -47,13 +45,6 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     if options.once:
         options.scale, options.repeat = min(options.scale, 0.1), 1
     return options
-
-
-@contextlib.contextmanager
-def crew(systems: Sequence[System], home: Path, *include: str) -> Iterator[dict[str, Workers]]:
-    """A set of workers for each system, stopped at the end."""
-    with contextlib.ExitStack() as stack:
-        yield {s.name: stack.enter_context(Workers(s, home, include=include)) for s in systems}
 
 
 def warm_up(bench: Bench, systems: Sequence[System]) -> None:
@@ -90,7 +81,10 @@ def weigh(
 ) -> dict[tuple[str, str], summary.Weight]:
     """The messages of each workload, with workers of their own, since weighing costs time."""
     weights: dict[tuple[str, str], summary.Weight] = {}
-    with weighing(home / "weights") as scales, crew(systems, home, "tests.benchmarks.weighed") as workers:
+    with (
+        weighing(home / "weights") as scales,
+        crew(systems, home, found.guardian, "tests.benchmarks.weighed") as workers,
+    ):
         bench = Bench(servers=found, ledger=ledger, workers=workers)
         for system in systems:
             for workload in chosen:
@@ -105,10 +99,11 @@ def weigh(
 
 def compare(found: Servers, ledger: Ledger, home: Path, options: argparse.Namespace) -> bool:
     """Measure, weigh, show and keep; whether the gates hold."""
-    systems = [connect(name, found) for name in options.systems]
+    address(found)
+    systems = [connect(name, found, home) for name in options.systems]
     every = workloads.standard(options.scale)
     chosen = [every[name] for name in options.only or every]
-    with crew(systems, home) as workers:
+    with crew(systems, home, found.guardian) as workers:
         bench = Bench(servers=found, ledger=ledger, workers=workers)
         warm_up(bench, systems)
         results = measure(bench, systems, chosen, options.repeat)
@@ -141,9 +136,8 @@ def main(given: Sequence[str] | None = None) -> int:
     options = arguments(given)
     with tempfile.TemporaryDirectory(prefix="celeriac-bench-") as directory:
         home = Path(directory)
-        os.chmod(home, 0o755)  # PostgreSQL may run as another user
         ledger = Ledger(home / "ledger")
-        with servers(home) as found:
+        with Servers(postgres_settings=DURABLE) as found:
             held = compare(found, ledger, home, options)
     return 1 if options.gate and not held else 0
 

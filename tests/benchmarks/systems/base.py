@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import redis
@@ -37,6 +38,7 @@ class System(Protocol):
     name: str
     app: str  # for `celery -A`
     queue: str
+    companions: Sequence[list[str]]  # modules and arguments of what runs beside the worker
 
     def prepare(self, workload: Workload) -> None:
         """Define the DAG where the system wants that done once; not measured."""

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from celery import chain, group
 from celery.canvas import Signature
+from celery.result import AsyncResult, GroupResult
 
 from tests.benchmarks.noop import mark
 from tests.benchmarks.systems.base import FINISHED, reference_app, store
@@ -109,9 +110,19 @@ class Canvas(Reference):
 
     def __init__(self) -> None:
         super().__init__("canvas", "tests.benchmarks.systems.canvas", DATABASE)
+        self._results: list[AsyncResult | GroupResult] = []
 
     def launch(self, workload: Workload) -> str:
         """Publish the whole canvas."""
         run = self.new_run()
-        build(workload, run).apply_async()
+        self._results.append(build(workload, run).apply_async())
         return run
+
+    def forget(self) -> None:
+        """Give back the subscriptions too that Celery makes for the heads of a chord."""
+        while self._results:
+            result = self._results.pop()
+            result.forget()
+            if result.parent is not None:  # a group forgets its members, but not what came before it
+                self._results.append(result.parent)
+        super().forget()

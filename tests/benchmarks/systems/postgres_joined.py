@@ -57,7 +57,12 @@ SELECT task FROM below WHERE waiting = 0 UNION ALL SELECT -1 FROM done WHERE lea
 @cache
 def connection() -> psycopg.Connection:
     """One connection per process, kept; autocommit: a statement is a transaction."""
-    return psycopg.connect(os.environ[POSTGRES], autocommit=True)
+    session = psycopg.connect(os.environ[POSTGRES], autocommit=True)
+    # Plan once, by key, whatever the tables held when the statement was first met.
+    session.execute("SET plan_cache_mode = force_generic_plan")
+    session.execute("SET enable_seqscan = off")
+    session.execute("SET jit = off")
+    return session
 
 
 def finish(run: str, task: int) -> list[int]:

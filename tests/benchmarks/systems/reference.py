@@ -14,6 +14,8 @@ from tests.benchmarks.workloads import Workload
 class Reference:
     """Base of the references' drivers."""
 
+    companions: tuple[list[str], ...] = ()
+
     def __init__(self, name: str, app: str, database: int) -> None:
         self.name = name
         self.queue = name
