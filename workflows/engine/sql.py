@@ -90,6 +90,11 @@ def use_own_connection() -> None:
     _session = _Own()
 
 
+def close() -> None:
+    """Drop the engine's connection after an error; the next statement opens another."""
+    _session.close()
+
+
 def run(query: LiteralString, params: Sequence[Any] = ()) -> list[Row]:
     """Run one statement and return its rows."""
     return _session.run(query, params)

@@ -1,0 +1,89 @@
+"""What people do to DAGs and runs: pause, resume, cancel. Commands, API and admin actions all come here."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from workflows.core.errors import UnknownDag, UnknownRun
+from workflows.core.states import Reason, RunState, TaskState
+from workflows.engine import plans, sql, transitions
+from workflows.engine.advance import Consequences, settle_parent
+from workflows.engine.launch import follow_up
+from workflows.executors import send
+from workflows.executors.canvas import celery_id
+from workflows.models import Dag, DagRun, TaskExecution
+
+
+def pause_dag(dag_id: str) -> bool:
+    """Refuse new runs of a DAG until it is resumed; False when it was paused already. What runs goes on."""
+    _known(dag_id)
+    return bool(Dag.objects.live().filter(dag_id=dag_id, paused_at__isnull=True).update(paused_at=timezone.now()))
+
+
+def resume_dag(dag_id: str) -> bool:
+    """Allow new runs of a DAG again; False when it was not paused."""
+    _known(dag_id)
+    return bool(Dag.objects.live().filter(dag_id=dag_id, paused_at__isnull=False).update(paused_at=None))
+
+
+def _known(dag_id: str) -> None:
+    if not Dag.objects.live().filter(dag_id=dag_id).exists():
+        raise UnknownDag(dag_id=dag_id)
+
+
+def pause_run(run_id: int) -> bool:
+    """Let no further task of a run start; False when it was paused or over. Running tasks go on."""
+    _run(run_id)
+    return bool(DagRun.objects.unfinished().filter(pk=run_id, paused_at__isnull=True).update(paused_at=timezone.now()))
+
+
+def resume_run(run_id: int) -> bool:
+    """Let a paused run go on, and send what became ready meanwhile; False when it was not paused."""
+    run = _run(run_id)
+    if not DagRun.objects.filter(pk=run_id, paused_at__isnull=False).update(paused_at=None):
+        return False
+    plan = plans.plan_of(run.version_id)
+    queued = TaskExecution.objects.filter(run_id=run_id, state=TaskState.QUEUED)
+    ready = tuple(queued.values_list("position", "map_index", "attempt"))
+    send.send([send.Dispatch(plan=plan, run_id=run_id, ready=ready)] if ready else [])
+    return True
+
+
+def cancel_run(run_id: int, *, reason: Reason = Reason.CANCELLED_BY_USER, by: str = "") -> bool:
+    """End a run now: what waits is cancelled, what runs is killed, child runs likewise; False when it was over already."""
+    _run(run_id)
+    return stop_run(run_id, RunState.CANCELLED, reason, message=f"by {by}" if by else "")
+
+
+def stop_run(run_id: int, to: RunState, reason: Reason, message: str = "") -> bool:
+    """End a run in the given final state with all its tasks cancelled.
+
+    The rows move first and the processes are killed after the commit: a result that arrives in between finds its token gone.
+    """
+    with transaction.atomic():
+        sql.lock_run(run_id)
+        if not transitions.move_run(run_id, expect=RunState.RUNNING, to=to, reason=reason, message=message):
+            return False
+        stopped = transitions.cancel_tasks(run_id, reason)
+        transaction.on_commit(lambda: _after_stop(run_id, to, stopped))
+    return True
+
+
+def _after_stop(run_id: int, to: RunState, stopped: list[tuple[int, int, int, str, str]]) -> None:
+    running = [celery_id(run_id, p, m, a) for p, m, a, old, _ in stopped if old == TaskState.RUNNING]
+    if running:
+        send.revoke(running, kill=True)
+    for child_id in DagRun.objects.unfinished().filter(parent__run_id=run_id).values_list("pk", flat=True):
+        stop_run(child_id, RunState.CANCELLED, Reason.PARENT_ENDED)
+    parent_id = DagRun.objects.values_list("parent_id", flat=True).get(pk=run_id)
+    if parent_id is not None:
+        after: Consequences = settle_parent(parent_id, run_id, to)
+        follow_up(after)
+
+
+def _run(run_id: int) -> DagRun:
+    run = DagRun.objects.filter(pk=run_id).first()
+    if run is None:
+        raise UnknownRun(run_id=run_id)
+    return run

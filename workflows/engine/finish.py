@@ -1,0 +1,188 @@
+"""From an attempt's outcome to its transition, and to what follows. The only way out of RUNNING for a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workflows.conf import conf
+from workflows.core import retry
+from workflows.core.decide import Settled
+from workflows.core.errors import LostClaim
+from workflows.core.outcome import Done, Fail, Outcome, Retry, Skip, Spawn
+from workflows.core.plan import Plan, PlannedTask
+from workflows.core.states import Reason, TaskState
+from workflows.engine import advance, launch, sql, transitions
+from workflows.engine.advance import Consequences
+from workflows.engine.transitions import Attempted, Claim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How an attempt ended: the state that was written, and what is to be done after the commit."""
+
+    state: TaskState
+    after: Consequences
+    message: str = ""
+    delay: float | None = None
+
+
+def finish(held: Claim, plan: Plan, outcome: Outcome, *, chance: float) -> Finished:
+    """Write the outcome of a held attempt, guarded by its token, with everything that follows in the same commit.
+
+    Raises LostClaim when another worker holds the task: the result is discarded. `chance` in [0, 1) spreads retries.
+    """
+    task = plan.tasks[held.position]
+    match outcome:
+        case Done():
+            return _succeeded(held, plan, task, outcome)
+        case Skip():
+            return _settled(held, plan, TaskState.SKIPPED, reason=outcome.reason)
+        case Spawn():
+            return _spawned(held, plan, outcome)
+        case Fail() | Retry():
+            return _failed(held, plan, task, outcome, chance)
+
+
+def _succeeded(held: Claim, plan: Plan, task: PlannedTask, outcome: Done) -> Finished:
+    try:
+        output = None if outcome.output is None else transitions.json_text(outcome.output)
+    except (TypeError, ValueError) as error:
+        return _failed(held, plan, task, Fail(message=f"the output is not JSON: {error}", permanent=True), 0.0)
+    if output is not None and (too_large := _too_large(output)):
+        return _failed(held, plan, task, too_large, 0.0)
+    if outcome.branch is None and all(plan.tasks[p].plain for p in task.downstream):
+        return _plainly(held, plan, task, output)
+    return _settled(held, plan, TaskState.SUCCESS, output=output, branch=outcome.branch)
+
+
+def _too_large(output: str) -> Fail | None:
+    if "\\u0000" in output:
+        return Fail(message="the output holds a NUL character, which PostgreSQL cannot store", permanent=True)
+    size = len(output.encode())
+    if size <= conf.OUTPUT_MAX_BYTES:
+        return None
+    return Fail(
+        message=f"the output has {size} bytes, more than OUTPUT_MAX_BYTES ({conf.OUTPUT_MAX_BYTES}): store it and "
+        "return where it is",
+        reason=Reason.OUTPUT_TOO_LARGE,
+        permanent=True,
+    )
+
+
+def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None) -> Finished:
+    """The hot path: one statement."""
+    tried_before = False
+
+    def write() -> tuple[list[transitions.Ready], bool] | None:
+        nonlocal tried_before
+        result = transitions.succeed(held, output=output, below=task.downstream)
+        if result is None and tried_before and _is_done(held):
+            # The first try was committed and its answer lost: what became ready then is left to the reconciler.
+            return [], True
+        tried_before = True
+        return result
+
+    result = sql.persist(write)
+    if result is None:
+        raise LostClaim(task_execution_id=held.execution_id)
+    ready, maybe_over = result
+    after = Consequences(maybe_over={held.run_id} if maybe_over else set())
+    after.ready(plan, held.run_id, ready)
+    return Finished(state=TaskState.SUCCESS, after=after)
+
+
+def _is_done(held: Claim) -> bool:
+    rows = sql.run(
+        "SELECT 1 FROM workflows_taskexecution WHERE id = %s AND attempt = %s AND state = 'success'",
+        (held.execution_id, held.attempt),
+    )
+    return bool(rows)
+
+
+def _settled(
+    held: Claim,
+    plan: Plan,
+    to: TaskState,
+    *,
+    reason: Reason = Reason.NONE,
+    message: str = "",
+    output: str | None = None,
+    branch: str | None = None,
+) -> Finished:
+    """The general path: settle and cascade in one transaction that holds the run's lock."""
+
+    def write() -> Consequences | None:
+        with sql.atomically():
+            sql.lock_run(held.run_id)
+            moved = transitions.move_task(
+                Attempted(execution_id=held.execution_id, attempt=held.attempt, token=held.token),
+                expect=TaskState.RUNNING,
+                to=to,
+                reason=reason,
+                message=message,
+                output=output,
+                counts="failure" if to is TaskState.FAILED else "",
+            )
+            if not moved:
+                return None
+            return advance.cascade(plan, held.run_id, {held.position: Settled(state=to, branch=branch)})
+
+    after = sql.persist(write)
+    if after is None:
+        raise LostClaim(task_execution_id=held.execution_id)
+    return Finished(state=to, after=after, message=message)
+
+
+def _failed(held: Claim, plan: Plan, task: PlannedTask, outcome: Fail | Retry, chance: float) -> Finished:
+    reason = outcome.reason if isinstance(outcome, Fail) else Reason.ERROR
+    permanent = (isinstance(outcome, Fail) and outcome.permanent) or task.at_most_once
+    failures = held.failures + 1
+    if permanent or not retry.may_retry(task.retry, failures):
+        return _settled(held, plan, TaskState.FAILED, reason=reason, message=outcome.message, output=_partial(outcome))
+    asked = outcome.after if isinstance(outcome, Retry) else None
+    delay = retry.delay_before(task.retry, failures, chance) if asked is None else max(asked, 0.0)
+    which = Attempted(execution_id=held.execution_id, attempt=held.attempt, token=held.token)
+    moved = sql.persist(
+        lambda: transitions.move_task(
+            which,
+            expect=TaskState.RUNNING,
+            to=TaskState.RETRYING,
+            reason=reason,
+            message=outcome.message,
+            delay=delay,
+            counts="failure",
+        )
+    )
+    if not moved:
+        raise LostClaim(task_execution_id=held.execution_id)
+    return Finished(state=TaskState.RETRYING, after=Consequences(), message=outcome.message, delay=delay)
+
+
+def _partial(outcome: Fail | Retry) -> str | None:
+    if not isinstance(outcome, Fail) or outcome.output is None:
+        return None
+    text = transitions.json_text(outcome.output)
+    return text if len(text) <= conf.OUTPUT_MAX_BYTES and "\\u0000" not in text else None
+
+
+def _spawned(held: Claim, plan: Plan, outcome: Spawn) -> Finished:
+    """RUNNING → DEFERRED with the child run, in one transaction; the child's end settles the task."""
+    try:
+        child = launch.prepare_child(held, outcome)
+    except launch.CannotSpawn as error:
+        fail = Fail(message=str(error), reason=error.reason, permanent=True)
+        return _failed(held, plan, plan.tasks[held.position], fail, 0.0)
+
+    def write() -> Consequences | None:
+        with sql.atomically():
+            moved = transitions.move_task(
+                Attempted(execution_id=held.execution_id, attempt=held.attempt, token=held.token),
+                expect=TaskState.RUNNING,
+                to=TaskState.DEFERRED,
+            )
+            return launch.start_child(held, child) if moved else None
+
+    after = sql.persist(write)
+    if after is None:
+        raise LostClaim(task_execution_id=held.execution_id)
+    return Finished(state=TaskState.DEFERRED, after=after)

@@ -1,0 +1,230 @@
+"""Start runs: from the doors, from code inside a transaction, and as the child of a sub-DAG task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from psycopg.types.json import Jsonb
+
+from workflows.conf import conf
+from workflows.core import params as core_params
+from workflows.core.errors import BadParams, DagPaused, IdempotencyConflict, NoVersion, UnknownDag
+from workflows.core.outcome import Spawn
+from workflows.core.parse import parse
+from workflows.core.plan import Plan
+from workflows.core.spec import DagSpec
+from workflows.core.states import Reason
+from workflows.engine import plans, sql, transitions
+from workflows.engine.advance import Consequences, conclude
+from workflows.engine.transitions import Claim, TaskRow
+from workflows.executors import send
+from workflows.models import Dag, DagRun, DagVersion
+
+
+def launch(
+    dag: str | DagVersion,
+    *,
+    params: Mapping[str, Any] | None = None,
+    trigger: str = "manual",
+    logical_date: datetime | None = None,
+    external_id: str | None = None,
+    user: AbstractBaseUser | None = None,
+    on_commit: bool = False,
+) -> DagRun:
+    """Start a run of a DAG's current version, or of a given version; returns it, running.
+
+    With `external_id` a second call returns the first call's run (IdempotencyConflict when its parameters differ).
+    The messages go out after the commit. Inside a caller's transaction pass `on_commit=True`: the run then exists if and
+    only if the caller's transaction commits.
+    Raises UnknownDag, NoVersion, DagPaused, BadParams.
+    """
+    if transaction.get_connection().in_atomic_block and not on_commit:
+        raise RuntimeError(
+            "launch() was called inside a transaction: pass on_commit=True, so that it starts when yours commits"
+        )
+    version = dag if isinstance(dag, DagVersion) else current_version(dag)
+    date = logical_date or datetime.now(UTC)
+    values = checked_params(version, params or {}, date)
+    with transaction.atomic():
+        run, created = _insert(version, values, trigger, date, external_id, user)
+        after = Consequences()
+        if created:
+            after = _start(run.pk, version.pk)
+        transaction.on_commit(lambda: follow_up(after))
+    if not on_commit:
+        run.refresh_from_db()
+    return run
+
+
+def current_version(dag_id: str) -> DagVersion:
+    """The version that a new run of the DAG uses. Raises UnknownDag, NoVersion, DagPaused."""
+    dag = Dag.objects.live().select_related("current_version").filter(dag_id=dag_id).first()
+    if dag is None:
+        raise UnknownDag(dag_id=dag_id)
+    if dag.current_version is None:
+        raise NoVersion(dag_id=dag_id)
+    if dag.paused_at is not None:
+        raise DagPaused(dag_id=dag_id)
+    dag.current_version.dag = dag
+    return dag.current_version
+
+
+def spec_of(version: DagVersion) -> DagSpec:
+    """The specification of a stored version, which was valid when it was stored."""
+    parsed = parse(version.document)
+    assert parsed.spec is not None, parsed.problems
+    return parsed.spec
+
+
+def checked_params(version: DagVersion, given: Mapping[str, Any], logical_date: datetime) -> dict[str, Any]:
+    """The run's parameters with defaults filled in. Raises BadParams with every problem."""
+    declared = version.document.get("params") or {}
+    if not declared and not given:
+        return {}
+    context = {"run": {"logical_date": logical_date}, "dag": {"id": version.dag.dag_id}}
+    values, problems = core_params.resolve(spec_of(version).params, given, context)
+    if problems:
+        raise BadParams(dag_id=version.dag.dag_id, problems=problems)
+    return values
+
+
+_INSERT = """
+INSERT INTO workflows_dagrun
+       (dag_id, version_id, state, reason, trigger, triggered_by_id, logical_date, external_id, params, deadline_at,
+        parent_id, depth)
+VALUES (%s, %s, 'pending', '', %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s, %s)
+ON CONFLICT (dag_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
+RETURNING id
+"""
+
+
+def _insert(
+    version: DagVersion,
+    values: dict[str, Any],
+    trigger: str,
+    date: datetime,
+    external_id: str | None,
+    user: AbstractBaseUser | None,
+) -> tuple[DagRun, bool]:
+    timeout = (version.document.get("config") or {}).get("timeout") and plans.plan_of(version.pk).timeout
+    rows = sql.run(
+        _INSERT,
+        (
+            version.dag.pk,
+            version.pk,
+            trigger,
+            user.pk if user else None,
+            date,
+            external_id,
+            Jsonb(values),
+            timeout,
+            None,
+            0,
+        ),
+    )
+    if rows:
+        return DagRun.objects.get(pk=rows[0][0]), True
+    run = DagRun.objects.get(dag=version.dag, external_id=external_id)
+    if run.params != values:
+        raise IdempotencyConflict(external_id=external_id, run_id=run.pk)
+    return run, False
+
+
+def _start(run_id: int, version_id: int) -> Consequences:
+    """Start a pending run inside the caller's transaction."""
+    plan = plans.plan_of(version_id)
+    after = Consequences()
+    if transitions.start_run(run_id, task_rows(plan)):
+        roots = [transitions.Ready(position=t.position, attempt=1) for t in plan.tasks if not t.upstream]
+        after.ready(plan, run_id, roots)
+        if not plan.tasks:
+            after.maybe_over.add(run_id)
+    return after
+
+
+def task_rows(plan: Plan) -> list[TaskRow]:
+    """The task executions of a new run."""
+    return [
+        (t.position, t.id, len(t.upstream), conf.queue_of(t.pool), t.priority, t.timeout) for t in plan.tasks
+    ]
+
+
+def follow_up(after: Consequences) -> None:
+    """What is left after a commit: end runs that are over, then send what is ready."""
+    conclude(after)
+    send.send(after.dispatches)
+
+
+class CannotSpawn(Exception):
+    """A sub-DAG task cannot start its run."""
+
+    def __init__(self, message: str, reason: Reason = Reason.BAD_INPUT) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A child run that may start."""
+
+    version: DagVersion
+    params: dict[str, Any]
+    depth: int
+
+
+_ANCESTORS = """
+WITH RECURSIVE up AS (
+    SELECT r.id, r.dag_id, r.parent_id, r.depth FROM workflows_dagrun r WHERE r.id = %s
+    UNION ALL
+    SELECT r.id, r.dag_id, r.parent_id, r.depth
+      FROM up JOIN workflows_taskexecution t ON t.id = up.parent_id JOIN workflows_dagrun r ON r.id = t.run_id
+)
+SELECT d.dag_id, up.depth FROM up JOIN workflows_dag d ON d.id = up.dag_id ORDER BY up.depth DESC
+"""
+
+
+def prepare_child(held: Claim, outcome: Spawn) -> Child:
+    """Check that a sub-DAG may start: it exists, is not its own ancestor, and its parameters fit. Raises CannotSpawn."""
+    ancestors = sql.run(_ANCESTORS, (held.run_id,))
+    names = [name for name, _ in ancestors]
+    if outcome.dag_id in names:
+        path = " → ".join([*reversed(names), outcome.dag_id])
+        raise CannotSpawn(f"a DAG cannot run inside itself: {path}", Reason.RECURSION)
+    depth = ancestors[0][1] + 1
+    if depth > conf.MAX_SUBDAG_DEPTH:
+        raise CannotSpawn(f"sub-DAGs are nested deeper than MAX_SUBDAG_DEPTH ({conf.MAX_SUBDAG_DEPTH})", Reason.RECURSION)
+    try:
+        version = current_version(outcome.dag_id)
+        values = checked_params(version, outcome.params, held.logical_date or datetime.now(UTC))
+    except (UnknownDag, NoVersion, DagPaused, BadParams) as error:
+        raise CannotSpawn(str(error)) from error
+    return Child(version=version, params=values, depth=depth)
+
+
+def start_child(held: Claim, child: Child) -> Consequences:
+    """Insert and start the child run inside the caller's transaction."""
+    plan = plans.plan_of(child.version.pk)
+    rows = sql.run(
+        _INSERT,
+        (
+            child.version.dag.pk,
+            child.version.pk,
+            "subdag",
+            None,
+            held.logical_date,
+            None,
+            Jsonb(child.params),
+            plan.timeout,
+            held.execution_id,
+            child.depth,
+        ),
+    )
+    return _start(rows[0][0], child.version.pk)
+
+
+__all__ = ["CannotSpawn", "Child", "checked_params", "current_version", "follow_up", "launch"]

@@ -1,0 +1,114 @@
+"""Store a document as a version of its DAG: checked, hashed, compiled. The same content is the same version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+
+from workflows.conf import conf
+from workflows.core import compiler, formats, validate
+from workflows.core.compiler import Bounds
+from workflows.core.errors import InvalidDocument
+from workflows.core.parse import Parsed
+from workflows.core.spec import DagSpec
+from workflows.models import Dag, DagVersion, NodePool
+from workflows.operators import registry
+
+
+def catalogue() -> validate.Catalogue:
+    """What a document may refer to here: the task types and pools of this installation."""
+    return validate.Catalogue(
+        types=registry.catalogue_types(), pools=frozenset(NodePool.objects.values_list("name", flat=True))
+    )
+
+
+def limits() -> validate.Limits:
+    """The limits of a document, from the settings."""
+    return validate.Limits(max_tasks=conf.MAX_TASKS, max_edges=conf.MAX_EDGES, max_bytes=conf.MAX_DOCUMENT_BYTES)
+
+
+def bounds() -> Bounds:
+    """The bounds of a canvas, from the settings."""
+    return Bounds(
+        max_chain=conf.CANVAS_MAX_CHAIN, max_header=conf.CANVAS_MAX_HEADER, max_bytes=conf.CANVAS_MAX_BYTES
+    )
+
+
+def check(source: str | bytes | Mapping[str, Any], *, format: str | None = None) -> Parsed:
+    """Every problem of a document, as the doors show them; the specification when there is none."""
+    return validate.check(source, catalogue(), limits(), format)
+
+
+def publish(
+    source: str | bytes | Mapping[str, Any],
+    *,
+    format: str | None = None,
+    note: str = "",
+    user: AbstractBaseUser | None = None,
+) -> DagVersion:
+    """Store a document and make it the DAG's current version; returns the version, new or found by its content.
+
+    The DAG is created when it is new. Raises InvalidDocument with every problem.
+    """
+    parsed = check(source, format=format)
+    if parsed.spec is None or parsed.problems:
+        raise InvalidDocument(parsed.problems)
+    spec = parsed.spec
+    document, text, used_format = _texts(source, format)
+    plan = compiler.compile_plan(spec, bounds()).to_json()
+    digest = formats.content_hash(document)
+    with transaction.atomic():
+        dag = _dag_of(spec)
+        version = DagVersion.objects.filter(dag=dag, content_hash=digest).first()
+        if version is None:
+            last = DagVersion.objects.filter(dag=dag).order_by("-number").values_list("number", flat=True).first()
+            version = DagVersion.objects.create(
+                dag=dag,
+                number=(last or 0) + 1,
+                content_hash=digest,
+                document=document,
+                source=text,
+                source_format=used_format,
+                plan=plan,
+                task_count=len(spec.tasks),
+                note=note,
+                created_by=user,  # type: ignore[misc]
+            )
+        _make_current(dag, spec, version)
+    return version
+
+
+def _texts(source: str | bytes | Mapping[str, Any], format: str | None) -> tuple[dict[str, Any], str, str]:
+    if isinstance(source, Mapping):
+        document = dict(source)
+        return document, formats.dump(document, "json"), "json"
+    loaded = formats.load(source, format=format, max_bytes=conf.MAX_DOCUMENT_BYTES)
+    text = source.decode() if isinstance(source, bytes) else source
+    return loaded.data, text, loaded.format
+
+
+def _dag_of(spec: DagSpec) -> Dag:
+    """The DAG's row, locked: two publishers of one DAG take turns at its version numbers."""
+    Dag.objects.get_or_create(dag_id=spec.id)
+    return Dag.objects.select_for_update(no_key=True).get(dag_id=spec.id)
+
+
+def _make_current(dag: Dag, spec: DagSpec, version: DagVersion) -> None:
+    dag.name = spec.name or spec.id
+    dag.description = spec.description
+    dag.owner = spec.config.owner or ""
+    dag.tags = list(spec.config.tags)
+    dag.current_version = version
+    dag.deleted_at = None
+    dag.save()
+    version.dag = dag
+
+
+def export(version: DagVersion, format: str | None = None) -> str:
+    """The document as text: byte for byte as it was given, or in the other format."""
+    if format is None or format == version.source_format:
+        return version.source
+    return formats.dump(version.document, format)

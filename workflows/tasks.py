@@ -1,0 +1,8 @@
+"""Where Celery's autodiscovery looks: importing this registers the tasks and the signal handlers."""
+
+from __future__ import annotations
+
+from workflows.worker import signals
+from workflows.worker.tasks import run_task, tick
+
+__all__ = ["run_task", "signals", "tick"]

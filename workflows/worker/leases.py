@@ -1,0 +1,150 @@
+"""One thread in the worker's main process: renews the leases of what its children run, reports the node, and kills what
+the worker no longer holds. It runs beside the children, so a task that keeps its process busy cannot lose its lease."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from typing import Any
+
+import celery
+from celery.worker import state as celery_state
+
+from workflows.conf import conf
+from workflows.core.states import Reason, TaskState
+from workflows.engine import plans, sql, transitions
+from workflows.engine.advance import Consequences
+from workflows.engine.launch import follow_up
+from workflows.engine.transitions import Attempted
+from workflows.executors.canvas import RUN_TASK
+from workflows.worker import nodes
+
+log = logging.getLogger(__name__)
+Held = tuple[int, int, int, int]
+
+_STATES = """
+SELECT t.run_id, t.position, t.map_index, t.attempt, t.state, t.id, r.version_id
+  FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
+  JOIN unnest(%s::bigint[], %s::int[], %s::int[]) AS v(run_id, position, map_index)
+    ON t.run_id = v.run_id AND t.position = v.position AND t.map_index = v.map_index
+"""
+
+
+class LeaseKeeper:
+    """Keeps the leases of one worker."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._grace_over: float | None = None
+        self._thread: threading.Thread | None = None
+        self._name = ""
+        self._alive_at = time.monotonic()
+
+    def start(self, consumer: Any) -> None:
+        """Register the node of this worker and start the thread."""
+        self._name = consumer.hostname
+        queues = sorted(str(q.name) for q in consumer.task_consumer.queues) if consumer.task_consumer else []
+        nodes.register(
+            self._name,
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            queues=queues,
+            concurrency=consumer.pool.num_processes,
+            software=f"celery {celery.__version__}",
+        )
+        self._thread = threading.Thread(target=self._loop, name="celeriac-leases", daemon=True)
+        self._thread.start()
+
+    def loop_is_alive(self) -> None:
+        """Note a sign of life of the worker's event loop."""
+        self._alive_at = time.monotonic()
+
+    def stop_soon(self) -> None:
+        """Hand back what still runs after the grace."""
+        self._grace_over = time.monotonic() + conf.STOP_GRACE
+
+    def stop(self) -> None:
+        """End the thread and mark the node as stopped."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+            nodes.sign_off(self._name)
+
+    def _loop(self) -> None:
+        beat_at = 0.0
+        while not self._stopped.wait(min(1.0, conf.LEASE_RENEW_SECONDS)):
+            try:
+                if time.monotonic() >= beat_at:
+                    self._beat()
+                    beat_at = time.monotonic() + conf.LEASE_RENEW_SECONDS
+                if self._grace_over is not None and time.monotonic() > self._grace_over:
+                    self._hand_back()
+            except Exception:
+                log.exception("the leases could not be renewed; trying again")
+                sql.close()
+
+    def _beat(self) -> None:
+        running = _running()
+        lost = set(running) - transitions.renew(running, node=self._name, lease=conf.LEASE_SECONDS)
+        nodes.report(self._name, len(running))
+        if lost:
+            self._kill_stale(lost)
+
+    def _kill_stale(self, held: set[Held]) -> None:
+        """Kill children whose attempt was cancelled or given to another worker: their results would be refused anyway."""
+        for run_id, position, map_index, attempt, state, _, _ in _states(held):
+            place = (run_id, position, map_index)
+            for key in held:
+                stale = key[:3] == place and (attempt > key[3] or state == TaskState.CANCELLED)
+                if stale:
+                    log.warning("killing %s: the attempt is no longer this worker's (%s)", key, state)
+                    _kill(key)
+
+    def _hand_back(self) -> None:
+        held = _running()
+        after = Consequences()
+        for run_id, position, map_index, attempt, state, execution_id, version_id in _states(set(held)):
+            if state != TaskState.RUNNING or (run_id, position, map_index, attempt) not in held:
+                continue
+            plan = plans.plan_of(version_id)
+            if plan.tasks[position].at_most_once:
+                continue
+            which = Attempted(execution_id=execution_id, attempt=attempt)
+            ready = transitions.requeue(which, expect=TaskState.RUNNING, reason=Reason.HANDED_BACK, end="handed_back")
+            if ready is not None:
+                after.ready(plan, run_id, [ready])
+                _kill((run_id, position, map_index, attempt))
+        follow_up(after)
+
+
+def _running() -> dict[Held, int]:
+    """What the children of this worker run now, with the process that runs it."""
+    found: dict[Held, int] = {}
+    for request in tuple(celery_state.active_requests):
+        args = request.args
+        if request.name == RUN_TASK and args and len(args) == 4:
+            found[(args[0], args[1], args[2], args[3])] = request.worker_pid or 0
+    return found
+
+
+def _states(held: set[Held]) -> list[sql.Row]:
+    if not held:
+        return []
+    runs, positions, indexes, _ = (list(column) for column in zip(*held, strict=True))
+    return sql.run(_STATES, (runs, positions, indexes))
+
+
+def _kill(key: Held) -> None:
+    pid = _running().get(key)
+    if pid:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            log.info("%s has ended by itself", key)
+
+
+KEEPER = LeaseKeeper()

@@ -1,0 +1,193 @@
+"""Run one attempt: claim, context, operator, outcome, finish. Runs in a worker's pool child."""
+
+from __future__ import annotations
+
+import random
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from celery.exceptions import SoftTimeLimitExceeded
+from pydantic import ValidationError
+
+from workflows.conf import conf
+from workflows.core import expressions, templating
+from workflows.core.errors import CeleriacError, RenderError
+from workflows.core.outcome import Fail, Outcome, Skip
+from workflows.core.plan import Plan, PlannedTask
+from workflows.core.states import Reason
+from workflows.engine import plans, sql, transitions
+from workflows.engine.finish import Finished, finish
+from workflows.engine.transitions import Claim
+from workflows.operators import registry
+from workflows.operators.base import Context, OperatorType, RunInfo, TaskInfo, TaskView
+from workflows.worker.celery_calls import call_celery
+from workflows.worker.logs import TaskLog, captured
+
+_UPSTREAM = """
+SELECT task_id, state, output FROM workflows_taskexecution
+ WHERE run_id = %s AND position = ANY(%s::int[]) AND map_index = -1
+"""
+
+
+class Tasks(Mapping[str, TaskView]):
+    """The states and outputs of other tasks of the run, read when they are asked for."""
+
+    def __init__(self, plan: Plan, run_id: int) -> None:
+        self._plan = plan
+        self._run_id = run_id
+        self._seen: dict[str, TaskView] = {}
+
+    def fetch(self, ids: set[str] | frozenset[str]) -> dict[str, TaskView]:
+        """The named tasks, in one query; unknown ids are left out."""
+        missing = [self._plan.by_id[i] for i in ids if i in self._plan.by_id and i not in self._seen]
+        if missing:
+            for task_id, state, output in sql.run(_UPSTREAM, (self._run_id, missing)):
+                self._seen[task_id] = {"state": state, "output": output}
+        return {i: self._seen[i] for i in ids if i in self._seen}
+
+    def __getitem__(self, task_id: str) -> TaskView:
+        return self.fetch({task_id})[task_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plan.by_id)
+
+    def __len__(self) -> int:
+        return len(self._plan.by_id)
+
+
+class UpstreamTasks(Tasks):
+    """The same, but only the direct upstreams are listed: what a python task is shown."""
+
+    def __init__(self, plan: Plan, run_id: int, task: PlannedTask) -> None:
+        super().__init__(plan, run_id)
+        self._ids = [plan.tasks[p].id for p in task.upstream]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
+def claim(run_id: int, position: int, map_index: int, attempt: int, node: str) -> Claim | None:
+    """Claim the attempt for this worker."""
+    return transitions.claim(
+        run_id, position, map_index, attempt, token=uuid.uuid4(), node=node, lease=conf.LEASE_SECONDS
+    )
+
+
+def run(held: Claim) -> tuple[Finished, Plan, PlannedTask]:
+    """Run a claimed attempt to its committed end. Raises LostClaim when the lease was lost meanwhile."""
+    plan = plans.plan_of(held.version_id)
+    task = plan.tasks[held.position]
+    log = TaskLog(held.execution_id, held.attempt)
+    try:
+        with captured(log):
+            outcome = _outcome(held, plan, task, log)
+        return finish(held, plan, outcome, chance=random.random()), plan, task  # noqa: S311 (spreads retries)
+    except SoftTimeLimitExceeded:
+        # The limit struck between the operator's return and the commit: whichever came first stands, by the guard.
+        return finish(held, plan, _timed_out(task), chance=0.5), plan, task
+
+
+def _outcome(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcome:
+    try:
+        return _operate(held, plan, task, log)
+    except SoftTimeLimitExceeded:
+        return _timed_out(task)
+    except (RenderError, ValidationError) as error:
+        return Fail(message=f"the parameters could not be made ready: {_brief(error)}", reason=Reason.BAD_INPUT)
+    except CeleriacError as error:
+        return Fail(message=str(error))
+    except Exception as error:
+        log.write(traceback.format_exc(), stream="stderr")
+        return Fail(message=f"{type(error).__name__}: {error}")
+
+
+def _timed_out(task: PlannedTask) -> Fail:
+    return Fail(message=f"did not end within its timeout of {task.timeout or 0:g} s", reason=Reason.TIMED_OUT)
+
+
+def _brief(error: RenderError | ValidationError) -> str:
+    if isinstance(error, RenderError):
+        return str(error)
+    return "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False))
+
+
+def _operate(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcome:
+    operator = registry.get(task.type)
+    run = RunInfo(
+        id=held.run_id,
+        dag_id=plan.dag_id,
+        version=plans.version_number(held.version_id),
+        logical_date=held.logical_date,
+        params=held.params,
+        trigger=held.trigger,
+        external_id=held.external_id,
+    )
+    info = TaskInfo(
+        id=task.id,
+        name=task.name,
+        execution_id=held.execution_id,
+        attempt=held.attempt,
+        timeout=task.timeout,
+        map_index=held.map_index,
+    )
+    tasks = UpstreamTasks(plan, held.run_id, task)
+    scope = _scope(run, info, tasks)
+    if task.condition is not None and not _holds(task.condition, scope):
+        return Skip(reason=Reason.CONDITION_FALSE)
+    parameters = _ready(operator, task, scope)
+    context = Context(
+        parameters=operator.parameters.model_validate(parameters),
+        run=run,
+        task=info,
+        log=log,
+        tasks=tasks,
+        call_celery=call_celery,
+        interrupts=(SoftTimeLimitExceeded,),
+    )
+    return operator.run(context)
+
+
+Scope = Callable[[frozenset[str]], dict[str, Any]]
+
+
+def _scope(run: RunInfo, info: TaskInfo, tasks: Tasks) -> Scope:
+    """What templates may name, made when a template is there; only the tasks that it names are read."""
+    context: dict[str, Any] = {
+        "params": run.params,
+        "dag": {"id": run.dag_id, "version": run.version},
+        "run": {
+            "id": run.id,
+            "logical_date": run.logical_date,
+            "trigger": run.trigger,
+            "external_id": run.external_id,
+            "version": run.version,
+        },
+        "task": {"id": info.id, "name": info.name, "attempt": info.attempt, "map_index": info.map_index},
+    }
+    return lambda named: {**context, "tasks": tasks.fetch(named)}
+
+
+def _holds(condition: str, scope: Scope) -> bool:
+    return expressions.evaluate(condition, scope(expressions.analyse(condition).tasks))
+
+
+def _ready(operator: OperatorType, task: PlannedTask, scope: Scope) -> dict[str, Any]:
+    """The parameters with expressions evaluated and templates rendered; as they are when there are none."""
+    if not task.templated and not operator.evaluates:
+        return dict(task.parameters)
+    ready: dict[str, Any] = {}
+    for name, value in task.parameters.items():
+        if name in operator.evaluates and isinstance(value, str):
+            ready[name] = _holds(value, scope)
+        elif templating.is_template(value):
+            context = scope(templating.tasks_named(value))
+            quoted = name in operator.quote_fields
+            ready[name] = templating.render(value, context, max_chars=conf.RENDER_MAX_CHARS, for_shell=quoted)
+        else:
+            ready[name] = value
+    return ready

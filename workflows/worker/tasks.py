@@ -1,0 +1,59 @@
+"""The Celery tasks of Celeriac: one that carries every task execution, and one that ticks the reconciler."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Task, shared_task
+from celery.exceptions import Ignore, Retry
+
+from workflows.core.errors import LostClaim
+from workflows.core.states import TaskState
+from workflows.engine import reconcile
+from workflows.engine.finish import Finished
+from workflows.executors.canvas import RUN_TASK
+from workflows.worker import outbox, runner
+
+log = logging.getLogger(__name__)
+
+
+class TaskFailed(Exception):
+    """A task of a DAG failed; its run has the whole story. Raised so that Celery and Flower show a failure."""
+
+
+@shared_task(
+    bind=True, name=RUN_TASK, ignore_result=True, acks_late=False, max_retries=None, typing=False, throws=(TaskFailed,)
+)
+def run_task(self: Task[Any, Any], run_id: int, position: int, map_index: int, attempt: int) -> None:
+    """Run one attempt of a task execution, if it is still to be run.
+
+    The outcome is committed here, in the body: Celery publishes a chain's next task before any signal fires.
+    """
+    held = runner.claim(run_id, position, map_index, attempt, node=self.request.hostname or "")
+    if held is None:
+        # Stale, doubled or early. Returning would make Celery go on with the canvas of the attempt that really runs.
+        raise Ignore
+    try:
+        finished, plan, task = runner.run(held)
+    except LostClaim as error:
+        log.warning("%s.%s: %s", run_id, position, error)
+        raise Ignore from error
+    outbox.put(finished.after, carried=outbox.carried(self.request, plan, run_id))
+    _tell_celery(self, finished, f"{plan.dag_id}.{task.id}")
+
+
+def _tell_celery(task: Task[Any, Any], finished: Finished, name: str) -> None:
+    """End the Celery task as the attempt ended, so that Flower and the signals see the truth."""
+    if finished.state is TaskState.RETRYING:
+        raise Retry(message=f"{name}: {finished.message}", when=round(finished.delay or 0.0, 3))
+    if finished.state is TaskState.FAILED:
+        raise TaskFailed(f"{name}: {finished.message}")
+    if finished.state is not TaskState.SUCCESS and (task.request.chain or task.request.chord):
+        raise Ignore  # what the canvas holds behind a skipped task was settled with it
+
+
+@shared_task(name="celeriac.reconcile", ignore_result=True, acks_late=False)
+def tick() -> None:
+    """One sweep of the reconciler, for installations where beat is its clock."""
+    reconcile.sweep()
