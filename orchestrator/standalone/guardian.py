@@ -1,8 +1,8 @@
 """A process of its own that outlives a killed supervisor just long enough to leave nothing behind.
 
 It holds the read end of a pipe whose write end only the supervisor has. Lines on the pipe say which children
-exist; at its end, orderly or not, the guardian stops those that are left. The file is both the client and, run as
-a script, the guardian; as a script it needs the standard library only.
+exist; at its end, orderly or not, the guardian stops what is left. The file is both the client and, run
+as a script, the guardian; as a script it needs the standard library only.
 """
 
 from __future__ import annotations

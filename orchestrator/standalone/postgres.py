@@ -53,7 +53,7 @@ class Postgres:
         return f"postgresql://{USER}:{quote(self.password)}@{LOOPBACK}:{self.port}/{quote(database)}"
 
     def prepare(self) -> bool:
-        """Make the data directory, or tidy the one that is there; True if new. The caller holds the home's lock."""
+        """Make the data directory, or tidy the old one; True if new. The caller holds the home's lock."""
         self._refuse_other_major()
         if (self.data / "PG_VERSION").exists():
             self._stop_leftover()
@@ -94,7 +94,7 @@ class Postgres:
                 if "password authentication failed" in problem:
                     raise CannotStart(
                         f"PostgreSQL in {self.data} has another password than the state file: put back the "
-                        "state.json that belongs to it, or move the directory away to start with an empty database."
+                        "state.json that belongs to it, or move the directory away to start empty."
                     ) from error
                 time.sleep(0.02)
             else:
@@ -102,11 +102,13 @@ class Postgres:
         why = f"it does not answer: {problem}" if alive() else "it ended by itself; its last lines are above"
         raise CannotStart(f"PostgreSQL in {self.data} did not start ({why}).")
 
-    def ensure_database(self, name: str = USER) -> None:
+    def ensure_database(self, name: str = USER, *, owner: str = USER) -> None:
         """Create the database if it is missing."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             if not connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
-                connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+                connection.execute(
+                    sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(owner))
+                )
 
     def _refuse_other_major(self) -> None:
         mine = self.program.version[0]
@@ -118,8 +120,8 @@ class Postgres:
         if others and mine not in others:
             raise CannotStart(
                 f"The data in {self.root} was written by PostgreSQL {others[-1]}, and the server found is "
-                f"version {mine}: set CELERIAC_POSTGRES to the `postgres` of version {others[-1]}, or dump the data "
-                f"with it and move {self.root / f'postgres-{others[-1]}'} away to start with an empty database."
+                f"version {mine}: set CELERIAC_POSTGRES to the `postgres` of version {others[-1]}, "
+                f"or dump the data with it and move postgres-{others[-1]} away to start empty."
             )
 
     def _initialise(self) -> None:
@@ -169,7 +171,7 @@ class Postgres:
         return CannotStart(f"PostgreSQL's initdb failed in {self.root}: {last}.")
 
     def _stop_leftover(self) -> None:
-        """Deal with what a killed life left: a server that still runs, or a pid file that blocks the start."""
+        """Deal with what a killed life left: a server that still runs, or a pid file in the way."""
         pidfile = self.data / "postmaster.pid"
         try:
             pid = int(pidfile.read_text(encoding="utf-8").split()[0])

@@ -1,0 +1,42 @@
+"""`manage.py standalone_prepare`: what the standalone does to a database before anything uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error, transaction
+
+from orchestrator import env
+
+
+class Command(BaseCommand):
+    """Migrate, and create the first superuser if there is none."""
+
+    help = "Apply migrations; with no superuser yet, create one with the password in FIRST_PASSWORD."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--user", default="admin", help="name of the first superuser")
+        parser.add_argument("--answer", type=Path, help="file to be made when a superuser was created")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do both."""
+        try:
+            call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+        except Error as error:
+            raise CommandError(f"The database could not be migrated: {str(error).strip()}") from error
+        if self._create_user(options["user"], env.text("FIRST_PASSWORD")) and options["answer"]:
+            options["answer"].touch(mode=0o600)
+
+    def _create_user(self, name: str, password: str) -> bool:
+        users = get_user_model()
+        with transaction.atomic():
+            if not password or users._default_manager.filter(is_superuser=True).exists():
+                return False
+            users._default_manager.create_superuser(username=name, email="", password=password)
+        return True
