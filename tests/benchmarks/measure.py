@@ -16,6 +16,7 @@ from tests.benchmarks.workloads import Workload
 from tests.support.servers import Servers
 
 TIMEOUT = 120.0
+SLOWEST = 0.05  # seconds per task, before a run counts as stuck
 REST = 0.15  # seconds for acknowledgements and the like, before CPU is read
 
 
@@ -82,7 +83,7 @@ class Bench:
         launch_cpu, began = time.process_time(), time.time()
         runs = [system.launch(workload) for _ in range(workload.runs)]
         launch_cpu = time.process_time() - launch_cpu
-        return system.wait(runs, TIMEOUT) - began, launch_cpu, []
+        return system.wait(runs, max(TIMEOUT, SLOWEST * workload.executions)) - began, launch_cpu, []
 
     def _latencies(self, system: System, workload: Workload) -> tuple[float, float, list[float]]:
         began, latencies, launch_cpu = time.time(), [], 0.0

@@ -114,9 +114,9 @@ def table(found: Sequence[Line], workloads: Iterable[Workload]) -> str:
     return "\n\n".join(blocks)
 
 
-def results_file(host: dict[str, Any]) -> Path:
+def results_file(host: dict[str, Any], suffix: str = "") -> Path:
     """Where a result of this machine is kept."""
-    return RESULTS / f"{host['at'][:10]}-{host['cores']}cpu-{host['memory_gb']}gb.json"
+    return RESULTS / f"{host['at'][:10]}-{host['cores']}cpu-{host['memory_gb']}gb{suffix}.json"
 
 
 def keep(path: Path, content: dict[str, Any]) -> None:

@@ -7,11 +7,13 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from tests.benchmarks import report, summary, workloads
+from tests.benchmarks import large, report, summary, workloads
 from tests.benchmarks.measure import Bench, Result
 from tests.benchmarks.meter import weighing
 from tests.benchmarks.noop import Ledger
+from tests.benchmarks.profiling import profile
 from tests.benchmarks.registry import NAMES, address, connect
 from tests.benchmarks.systems.base import System
 from tests.benchmarks.workers import crew, pause
@@ -99,7 +101,6 @@ def weigh(
 
 def compare(found: Servers, ledger: Ledger, home: Path, options: argparse.Namespace) -> bool:
     """Measure, weigh, show and keep; whether the gates hold."""
-    address(found)
     systems = [connect(name, found, home) for name in options.systems]
     every = workloads.standard(options.scale)
     chosen = [every[name] for name in options.only or every]
@@ -108,27 +109,49 @@ def compare(found: Servers, ledger: Ledger, home: Path, options: argparse.Namesp
         warm_up(bench, systems)
         results = measure(bench, systems, chosen, options.repeat)
     lines = summary.lines(results, weigh(found, ledger, systems, chosen, home))
-    verdicts = summary.gates(lines)
     print("\n" + report.table(lines, chosen) + "\n")
     if options.once:
         print("every task of every workload ran once and after its upstreams, on every system")
         return True
-    host = report.machine(found)
     content = {
-        "machine": host,
         "repeat": options.repeat,
         "scale": options.scale,
         "lines": [summary.as_json(line) for line in lines],
-        "gates": [vars(gate) for gate in verdicts],
         "results": [result.as_json() for result in results],
     }
-    path = options.json or report.results_file(host)
-    report.keep(path, content)
-    if options.json is None:
+    host = report.machine(found)
+    if options.json is None and options.scale == 1:
         report.picture(report.PICTURE, lines, chosen, host)
+    return conclude(summary.gates(lines), host, content, options.json or report.results_file(host))
+
+
+def conclude(verdicts: list[summary.Gate], host: dict[str, Any], content: dict[str, Any], path: Path) -> bool:
+    """Keep the figures and show the gates; whether all hold."""
+    gates = [vars(gate) for gate in verdicts]
+    report.keep(path, {"machine": host, "gates": gates, **content})
     print("\n".join(map(str, verdicts)))
     print(f"kept in {path}")
     return all(gate.held for gate in verdicts)
+
+
+def alone(found: Servers, ledger: Ledger, home: Path, options: argparse.Namespace) -> bool:
+    """What is about Celeriac only: `--big` and `--profile`."""
+    systems = [connect(summary.PRODUCT, found, home)]
+    every = workloads.standard(options.scale)
+    held = True
+    with crew(systems, home, found.guardian) as workers:
+        bench = Bench(servers=found, ledger=ledger, workers=workers)
+        warm_up(bench, systems)
+        if options.profile:
+            chosen = [every[name] for name in options.only or ("W1", "W2", "W3", "W4")]
+            print(f"stacks in {profile(bench, systems[0], chosen, found.database_url)}")
+        if options.big:
+            measured = large.measure(bench, systems[0], options.scale)
+            host = report.machine(found)
+            path = options.json or report.results_file(host, "-big")
+            print(measured)
+            held = conclude(measured.gates(), host, {"scale": options.scale, "big": measured.as_json()}, path)
+    return held
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -138,7 +161,9 @@ def main(given: Sequence[str] | None = None) -> int:
         home = Path(directory)
         ledger = Ledger(home / "ledger")
         with Servers(postgres_settings=DURABLE) as found:
-            held = compare(found, ledger, home, options)
+            address(found)
+            doing = alone if options.big or options.profile else compare
+            held = doing(found, ledger, home, options)
     return 1 if options.gate and not held else 0
 
 

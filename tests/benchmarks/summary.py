@@ -100,11 +100,13 @@ class Gate:
         return f"{'ok  ' if self.held else 'MISS'} {self.name}: {self.measured:.2f} (bound {self.bound:g})"
 
 
-def _at_least(name: str, measured: float, bound: float) -> Gate:
+def at_least(name: str, measured: float, bound: float) -> Gate:
+    """A gate that more is better for."""
     return Gate(name=name, measured=measured, bound=bound, held=measured >= bound)
 
 
-def _at_most(name: str, measured: float, bound: float) -> Gate:
+def at_most(name: str, measured: float, bound: float) -> Gate:
+    """A gate that less is better for."""
     return Gate(name=name, measured=measured, bound=bound, held=measured <= bound)
 
 
@@ -117,13 +119,13 @@ def gates(found: Iterable[Line]) -> list[Gate]:
         for reference, bounds in LEAST_SPEED.items():
             if line.workload in bounds and reference in line.speed:
                 name = f"{line.workload} speed against {reference}"
-                verdicts.append(_at_least(name, line.speed[reference], bounds[line.workload]))
+                verdicts.append(at_least(name, line.speed[reference], bounds[line.workload]))
         if line.workload == LATENCY and line.p50 is not None and line.p95 is not None:
-            verdicts.append(_at_most(f"{LATENCY} p50 ms", line.p50, MOST_LATENCY_MS[50]))
-            verdicts.append(_at_most(f"{LATENCY} p95 ms", line.p95, MOST_LATENCY_MS[95]))
+            verdicts.append(at_most(f"{LATENCY} p50 ms", line.p50, MOST_LATENCY_MS[50]))
+            verdicts.append(at_most(f"{LATENCY} p95 ms", line.p95, MOST_LATENCY_MS[95]))
         if line.biggest is not None:
             verdicts.append(
-                _at_most(f"{line.workload} biggest message, bytes", line.biggest, MOST_MESSAGE_BYTES)
+                at_most(f"{line.workload} biggest message, bytes", line.biggest, MOST_MESSAGE_BYTES)
             )
     return verdicts
 
