@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable
+from typing import Any
 
 _PLAIN_KEY = re.compile(r"[^.\[\]\s\"]+")
 _LAST = re.compile(r'(?:^|\.)[^.\[\]"]+$|\[(?:\d+|"(?:[^"\\]|\\.)*")\]$')
@@ -42,3 +43,18 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
         return ""
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def describe(value: Any) -> str:
+    """A value in a message: its kind, with the value itself if it is a text or a number."""
+    if value is None:
+        return "null"
+    kinds = (("text", str), ("a truth value", bool), ("a number", (int, float)), ("a list", (list, tuple)))
+    kind = next((word for word, types in kinds if isinstance(value, types)), "a mapping")
+    return f"{kind} ({shown(value)})" if isinstance(value, (str, int, float)) else kind
+
+
+def shown(value: Any) -> str:
+    """A value as it would be written, cut when it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:59] + "…"
