@@ -11,13 +11,15 @@ from pydantic import BaseModel
 
 from workflows.conf import conf
 from workflows.core.errors import CeleriacError
-from workflows.operators import celery, conditional, python, shell, subdag
+from workflows.operators import celery, conditional, http, python, shell, sql, subdag
 from workflows.operators.base import OperatorType
 
 TYPES: Mapping[str, OperatorType] = MappingProxyType(
     {
         "shell": shell.OPERATOR,
         "python": python.OPERATOR,
+        "http": http.OPERATOR,
+        "sql": sql.OPERATOR,
         "celery": celery.OPERATOR,
         "conditional": conditional.OPERATOR,
         "subdag": subdag.OPERATOR,
