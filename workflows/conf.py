@@ -71,7 +71,8 @@ def read(given: dict[str, Any]) -> Conf:
     unknown = sorted(set(given) - known)
     if unknown:
         raise UnknownSetting(f"CELERIAC has unknown settings: {', '.join(unknown)}. Known: {', '.join(sorted(known))}")
-    return Conf(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    return Conf(**values)
 
 
 class _LazyConf:

@@ -100,8 +100,11 @@ def segments(tasks: tuple[PlannedTask, ...], bounds: Bounds, settled: Collection
     """Partition the tasks that are not in `settled` into segments, by position of their first task."""
     done = frozenset(settled)
     chains = _chains(tasks, bounds, done)
-    chords, used = _chords(tasks, bounds, done, chains)
+    chords, used = _chords(tasks, bounds, chains)
+    bodies = {chord.body for chord in chords}
     rest = [Segment(chains=(chain,)) for head, chain in chains.items() if head not in used]
+    # What follows a chord's body in its chain is a segment of its own: a body is one task.
+    rest += [Segment(chains=(chains[b][1:],)) for b in bodies if b is not None and len(chains[b]) > 1]
     return tuple(sorted((*chords, *rest), key=lambda segment: segment.positions[0]))
 
 
@@ -143,32 +146,23 @@ def _chains(tasks: tuple[PlannedTask, ...], bounds: Bounds, done: frozenset[int]
 
 
 def _chords(
-    tasks: tuple[PlannedTask, ...], bounds: Bounds, done: frozenset[int], chains: Mapping[int, tuple[int, ...]]
+    tasks: tuple[PlannedTask, ...], bounds: Bounds, chains: Mapping[int, tuple[int, ...]]
 ) -> tuple[list[Segment], set[int]]:
     """The chords, and the heads of the chains that they use up."""
     head_of = {chain[-1]: head for head, chain in chains.items()}
     chords: list[Segment] = []
     used: set[int] = set()
-    for body in tasks:
-        if body.position in used or not _may_be_body(body, done, chains):
+    for position in chains:
+        body = tasks[position]
+        if position in used or len(body.upstream) < 2 or not _carriable(body):
             continue
         heads = [head_of.get(upstream) for upstream in body.upstream]
         header = [head for head in heads if head is not None]
         if len(header) != len(heads) or used.intersection(header) or not _fits(tasks, bounds, body, header, chains):
             continue
-        chords.append(Segment(chains=tuple(chains[head] for head in sorted(header)), body=body.position))
-        used.update(header, [body.position])
+        chords.append(Segment(chains=tuple(chains[head] for head in sorted(header)), body=position))
+        used.update(header, [position])
     return chords, used
-
-
-def _may_be_body(body: PlannedTask, done: frozenset[int], chains: Mapping[int, tuple[int, ...]]) -> bool:
-    """A join that starts a chain of one: what follows a chord is a new segment."""
-    return (
-        body.position not in done
-        and len(body.upstream) > 1
-        and _carriable(body)
-        and len(chains.get(body.position, ())) == 1
-    )
 
 
 def _fits(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -16,6 +16,8 @@ from workflows.core.parse import Parsed
 from workflows.core.spec import DagSpec
 from workflows.models import Dag, DagVersion, NodePool
 from workflows.operators import registry
+
+Format = Literal["yaml", "json"]
 
 
 def catalogue() -> validate.Catalogue:
@@ -37,7 +39,7 @@ def bounds() -> Bounds:
     )
 
 
-def check(source: str | bytes | Mapping[str, Any], *, format: str | None = None) -> Parsed:
+def check(source: str | bytes | Mapping[str, Any], *, format: Format | None = None) -> Parsed:
     """Every problem of a document, as the doors show them; the specification when there is none."""
     return validate.check(source, catalogue(), limits(), format)
 
@@ -45,7 +47,7 @@ def check(source: str | bytes | Mapping[str, Any], *, format: str | None = None)
 def publish(
     source: str | bytes | Mapping[str, Any],
     *,
-    format: str | None = None,
+    format: Format | None = None,
     note: str = "",
     user: AbstractBaseUser | None = None,
 ) -> DagVersion:
@@ -81,7 +83,7 @@ def publish(
     return version
 
 
-def _texts(source: str | bytes | Mapping[str, Any], format: str | None) -> tuple[dict[str, Any], str, str]:
+def _texts(source: str | bytes | Mapping[str, Any], format: Format | None) -> tuple[dict[str, Any], str, Format]:
     if isinstance(source, Mapping):
         document = dict(source)
         return document, formats.dump(document, "json"), "json"
@@ -107,7 +109,7 @@ def _make_current(dag: Dag, spec: DagSpec, version: DagVersion) -> None:
     version.dag = dag
 
 
-def export(version: DagVersion, format: str | None = None) -> str:
+def export(version: DagVersion, format: Format | None = None) -> str:
     """The document as text: byte for byte as it was given, or in the other format."""
     if format is None or format == version.source_format:
         return version.source

@@ -6,6 +6,7 @@ neither delay nor undo a state change. Everywhere else it shares Django's connec
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from django.db import DatabaseError, OperationalError, connections, transaction
 from psycopg import errors
+from psycopg.types.json import set_json_loads
 
 log = logging.getLogger(__name__)
 Row = tuple[Any, ...]
@@ -40,7 +42,7 @@ class _Own:
             parameters.pop("cursor_factory", None)
             parameters.pop("context", None)
             self._connection = psycopg.connect(**{**parameters, "autocommit": True, "prepare_threshold": 0})
-            self._connection.execute(_SESSION)
+            self._connection.execute(_SESSION, prepare=False)
         return self._connection
 
     def close(self) -> None:
@@ -67,6 +69,7 @@ class _Shared:
         django.ensure_connection()
         with django.wrap_database_errors:
             cursor = psycopg.Cursor(django.connection)
+            set_json_loads(json.loads, cursor)  # Django's connections leave JSON as text, for its own fields to read
             cursor.execute(query, params)
             return cursor.fetchall() if cursor.description else []
 

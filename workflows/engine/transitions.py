@@ -453,7 +453,7 @@ SELECT position, map_index, attempt, old, node FROM moved
 
 def cancel_tasks(run_id: int, reason: Reason) -> list[tuple[int, int, int, str, str]]:
     """Cancel every unsettled task of a run: (position, map index, attempt, state before, node). The caller holds the run's lock."""
-    return [tuple(row) for row in sql.run(_CANCEL, {"run": run_id, "reason": reason.value})]  # type: ignore[arg-type,misc]
+    return [tuple(row) for row in sql.run(_CANCEL, {"run": run_id, "reason": reason.value})]  # type: ignore[arg-type]
 
 
 def json_text(value: Any) -> str:

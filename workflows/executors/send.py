@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from celery import Celery, current_app
+from celery import current_app
 from celery.utils.nodenames import anon_nodename
-from kombu import Producer
 from kombu.exceptions import OperationalError
 
 from workflows.core.plan import Plan
@@ -37,7 +36,7 @@ def send(dispatches: Iterable[Dispatch]) -> int:
     singles = [item for item in items if isinstance(item, Delivery)]
     try:
         with current_app.producer_or_acquire() as producer:
-            _send_singles(current_app._get_current_object(), producer, singles)
+            _send_singles(producer, singles)
             for item in items:
                 if not isinstance(item, Delivery):
                     item.apply_async(producer=producer)
@@ -47,20 +46,21 @@ def send(dispatches: Iterable[Dispatch]) -> int:
     return len(items)
 
 
-def _send_singles(app: Celery, producer: Producer, items: list[Delivery]) -> None:
+def _send_singles(producer: Any, items: list[Delivery]) -> None:
     if len(items) == 1:
-        _publish(app, producer, items[0], retry=True)
+        _publish(producer, items[0], retry=True)
     elif items:
         with producer.batch(max_size=BATCH):
             for item in items:
-                _publish(app, producer, item, retry=False)
+                _publish(producer, item, retry=False)
 
 
-def _publish(app: Celery, producer: Producer, item: Delivery, *, retry: bool) -> None:
+def _publish(producer: Any, item: Delivery, *, retry: bool) -> None:
     """One message in Celery's own format, without the routing and the repr of arguments that apply_async works out anew
     for each: a fan-out of 500 is one caller's loop."""
+    amqp: Any = current_app.amqp
     soft, hard = item.limits
-    message = app.amqp.as_task_v2(
+    message = amqp.as_task_v2(
         item.celery_id,
         RUN_TASK,
         item.args,
@@ -72,12 +72,11 @@ def _publish(app: Celery, producer: Producer, item: Delivery, *, retry: bool) ->
         kwargsrepr="{}",
         origin=_origin(),
     )
-    app.amqp.send_task_message(
+    amqp.send_task_message(
         producer,
         RUN_TASK,
         message,
-        exchange="",
-        routing_key=item.queue,
+        queue=item.queue,
         priority=item.broker_priority,
         retry=retry,
     )

@@ -47,7 +47,8 @@ def call_celery(name: str, args: list[Json], kwargs: dict[str, Json], ctx: Conte
     except Ignore:
         return Done()
     except Reject as error:
-        return Fail(message=f"the task rejected itself: {error.reason}", permanent=not error.requeue)
+        reason, requeue = (*error.args, None, False)[:2]
+        return Fail(message=f"the task rejected itself: {reason}", permanent=not requeue)
     finally:
         task.pop_request()
 
@@ -62,7 +63,7 @@ class _Intercepted:
         def retry(
             args: Any = None,
             kwargs: Any = None,
-            exc: BaseException | None = None,
+            exc: Exception | None = None,
             throw: bool = True,
             eta: Any = None,
             countdown: float | None = None,
@@ -70,7 +71,8 @@ class _Intercepted:
             **options: Any,
         ) -> Any:
             delay = countdown if countdown is not None else self._task.default_retry_delay
-            error = Retry(exc=exc, when=eta or delay)
+            when: Any = eta or delay
+            error = Retry(exc=exc, when=when)
             if throw:
                 raise error
             return error

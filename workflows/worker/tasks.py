@@ -46,7 +46,8 @@ def run_task(self: Task[Any, Any], run_id: int, position: int, map_index: int, a
 def _tell_celery(task: Task[Any, Any], finished: Finished, name: str) -> None:
     """End the Celery task as the attempt ended, so that Flower and the signals see the truth."""
     if finished.state is TaskState.RETRYING:
-        raise Retry(message=f"{name}: {finished.message}", when=round(finished.delay or 0.0, 3))
+        when: Any = round(finished.delay or 0.0, 3)
+        raise Retry(message=f"{name}: {finished.message}", when=when)
     if finished.state is TaskState.FAILED:
         raise TaskFailed(f"{name}: {finished.message}")
     if finished.state is not TaskState.SUCCESS and (task.request.chain or task.request.chord):
