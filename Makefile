@@ -1,0 +1,101 @@
+# The only list of commands. `make help` shows it; everything it needs is Python 3.11+ with pip.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= examples/repository_report.yaml
+# More arguments: `make up ARGS="--port 9000"`, `make test ARGS="-k compiler -x"`.
+ARGS ?=
+
+BIN := $(VENV)/bin
+MANAGE := $(BIN)/python manage.py
+# Wheels only: nobody should need a compiler.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+OURSELVES := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-all chaos lint format format-check types arch migrations-check schema-check \
+	bench bench-once ci lock clean install install-dev
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: install ## Run the richest example to its end on embedded servers (DEMO=file for another)
+	@$(MANAGE) standalone --run $(DEMO) --exit $(ARGS)
+
+up: install ## Start everything: PostgreSQL, Valkey, web, worker, reconciler, beat, Flower; Ctrl-C stops it
+	@$(MANAGE) standalone $(ARGS)
+
+test: install-dev ## Run the tests (about ten minutes on two cores)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: install-dev ## Run the tests, the slow ones too
+	$(BIN)/python -m pytest $(ARGS)
+
+chaos: install-dev ## Run only the tests that kill processes and servers
+	$(BIN)/python -m pytest tests/chaos $(ARGS)
+
+lint: install-dev ## Check style and common mistakes
+	$(BIN)/ruff check .
+
+format: install-dev ## Rewrite the code in the one style
+	$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+
+format-check: install-dev ## Check that `make format` would change nothing
+	$(BIN)/ruff format --check .
+
+types: install-dev ## Check the types, strictly
+	$(BIN)/mypy
+
+arch: install-dev ## Check the layers and the rules of the architecture
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/architecture
+
+migrations-check: install-dev ## Check that the models and the migrations agree
+	$(MANAGE) makemigrations --check --dry-run --skip-checks
+
+schema-check: install-dev ## Check that the API's schema can be made without a warning
+	$(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
+
+bench: install-dev ## Measure against the references, three interleaved repetitions
+	$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
+bench-once: install-dev ## Run each benchmark once, so that none rots
+	$(BIN)/python -m tests.benchmarks.run --once $(ARGS)
+
+ci: format-check lint types arch migrations-check schema-check test bench-once ## What a change must pass
+
+lock: install-dev ## Choose the newest allowed versions again and write requirements/*.txt with their hashes
+	$(COMPILE) --upgrade pyproject.toml requirements/build.in --extra embedded -o requirements/base.txt
+	$(COMPILE) --upgrade pyproject.toml requirements/build.in --extra embedded --extra dev \
+		-c requirements/base.txt -o requirements/dev.txt
+	@! grep -nE '://|^-|file:|--index|--find-links' requirements/base.txt requirements/dev.txt \
+		|| { echo "A lock names an address: it must install from any index."; exit 1; }
+
+clean: ## Remove caches and builds (not the environment, not the data)
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Celeriac needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1): try make PYTHON=python3.12"; \
+		exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+		echo "$(PYTHON) cannot make virtual environments: install its venv module (Debian: apt install python3-venv)"; \
+		exit 1; }
+
+$(VENV)/.installed: pyproject.toml requirements/base.txt | $(VENV)/bin/python
+	@echo "Installing Celeriac into $(VENV)"
+	@$(INSTALL) -r requirements/base.txt
+	@$(OURSELVES)
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml requirements/dev.txt | $(VENV)/bin/python
+	@echo "Installing Celeriac and its development tools into $(VENV)"
+	@$(INSTALL) -r requirements/dev.txt
+	@$(OURSELVES)
+	@touch $@ $(VENV)/.installed
