@@ -1,0 +1,47 @@
+"""`manage.py dag_import`: files into versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from workflows.management import documents
+from workflows.management.command import EngineCommand
+
+
+class Command(EngineCommand):
+    """Publish documents; what cannot be published is reported with its place, and the rest goes on."""
+
+    help = (
+        "Publish DAG documents (YAML or JSON): a new version if the content is new, otherwise the version "
+        "that has it. A directory stands for every document in it."
+    )
+    example = "  manage.py dag_import examples/ --note 'first import'"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("file", nargs="+", metavar="FILE", help="a document, or a directory of documents")
+        parser.add_argument("--note", default="", help="a remark kept with each new version")
+        parser.add_argument("--check", action="store_true", help="only look for problems; change nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Publish each."""
+        refused = 0
+        for path in documents.files(options["file"]):
+            try:
+                if options["check"]:
+                    self._check(path)
+                else:
+                    self.stdout.write(documents.publish_file(path, note=options["note"]).line)
+            except CommandError as error:
+                refused += 1
+                self.stderr.write(str(error))
+        if refused:
+            raise CommandError(f"{refused} file{'' if refused == 1 else 's'} could not be imported.")
+
+    def _check(self, path: Any) -> None:
+        parsed = documents.check_file(path, documents.Catalogue.best()[0])
+        if parsed.problems or parsed.spec is None:
+            raise documents.Unfit(path, parsed.problems)
+        self.stdout.write(f"{parsed.spec.id} is fit to be imported: {len(parsed.spec.tasks)} tasks")

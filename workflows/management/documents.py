@@ -1,0 +1,136 @@
+"""Documents as files: which ones a command was given, what they refer to, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from django.core.management.base import CommandError
+from django.db import Error as DatabaseError
+
+from workflows.core import templating, validate
+from workflows.core.errors import InvalidDocument, Problem
+from workflows.core.parse import Parsed
+from workflows.core.spec import DagSpec
+from workflows.engine import publish
+from workflows.models import DagVersion
+from workflows.operators import registry
+
+SUFFIXES: dict[str, Literal["yaml", "json"]] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
+
+
+def files(names: Iterable[str]) -> list[Path]:
+    """The files of the given names; a directory stands for every document in it, by name."""
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
+            if not inside:
+                raise CommandError(f"There is no .yaml, .yml or .json file in {path}.")
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file, or a sentence about why not."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def format_of(path: Path) -> Literal["yaml", "json"] | None:
+    """The format that a file's name promises."""
+    return SUFFIXES.get(path.suffix.lower())
+
+
+def in_place(path: Path, problem: Problem) -> str:
+    """A problem with its place, as editors and people read it: FILE:LINE: path: message [code]."""
+    line = f":{problem.line}" if problem.line else ""
+    return f"{path}{line}: {problem.path or '(document)'}: {problem.message} [{problem.code}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A file that was published, and whether that made a new version."""
+
+    path: Path
+    version: DagVersion
+    is_new: bool
+
+    @property
+    def line(self) -> str:
+        """`daily_sales v3 (new) 12 tasks`."""
+        count = self.version.task_count
+        word = "new" if self.is_new else "unchanged"
+        return f"{self.version} ({word}) {count} task{'' if count == 1 else 's'}"
+
+
+class Unfit(CommandError):
+    """A file has problems; the message has one line for each."""
+
+    def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
+        super().__init__("\n".join(in_place(path, problem) for problem in problems))
+
+
+def publish_file(path: Path, *, note: str = "") -> Published:
+    """Publish one file. Raises Unfit."""
+    source = read(path)
+    before = DagVersion.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    try:
+        version = publish.publish(source, format=format_of(path), note=note)
+    except InvalidDocument as error:
+        raise Unfit(path, error.problems) from error
+    return Published(path=path, version=version, is_new=version.pk > before)
+
+
+def publish_with_neighbours(path: Path) -> list[Published]:
+    """Publish a file after the documents beside it that its sub-DAG tasks name; the file comes last."""
+    return [publish_file(each) for each in _with_neighbours(path, set())]
+
+
+def _with_neighbours(path: Path, seen: set[Path]) -> Iterator[Path]:
+    seen.add(path.resolve())
+    parsed = validate.check(read(path), Catalogue.loose(), publish.limits(), format_of(path))
+    for dag_id in sorted(_subdags(parsed.spec)) if parsed.spec else ():
+        beside = next((p for s in SUFFIXES if (p := path.with_name(dag_id + s)).is_file()), None)
+        if beside is not None and beside.resolve() not in seen:
+            yield from _with_neighbours(beside, seen)
+    yield path
+
+
+def _subdags(spec: DagSpec) -> set[str]:
+    named = (task.parameters.get("dag_id") for task in spec.tasks.values() if task.type == "subdag")
+    return {
+        name
+        for name in named
+        if isinstance(name, str) and not templating.is_template(name) and "/" not in name
+    }
+
+
+class Catalogue:
+    """What documents may refer to, with and without a database."""
+
+    @staticmethod
+    def loose() -> validate.Catalogue:
+        """The task types alone: pools are not known without a database."""
+        return validate.Catalogue(types=registry.catalogue_types(), pools=None)
+
+    @staticmethod
+    def best() -> tuple[validate.Catalogue, bool]:
+        """The whole catalogue, or without pools when there is no database; and whether it is whole."""
+        try:
+            return publish.catalogue(), True
+        except DatabaseError:
+            return Catalogue.loose(), False
+
+
+def check_file(path: Path, catalogue: validate.Catalogue) -> Parsed:
+    """Every problem of a file."""
+    source: Any = read(path)
+    return validate.check(source, catalogue, publish.limits(), format_of(path))

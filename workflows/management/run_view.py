@@ -1,0 +1,177 @@
+"""A run as text: its tasks, their states, and why those that failed did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from workflows.core.errors import UnknownRun
+from workflows.core.states import RunState, TaskState
+from workflows.engine import queries, sql
+from workflows.management import text
+from workflows.models import DagRun, Event, LogChunk, TaskExecution
+
+SHOWN_TASKS = 60  # a longer run is shown as counts and failures
+LOG_LINES = 12
+_MARKS = {
+    TaskState.SUCCESS: "✓",
+    TaskState.FAILED: "✗",
+    TaskState.UPSTREAM_FAILED: "✗",
+    TaskState.CANCELLED: "■",
+    TaskState.SKIPPED: "-",
+    TaskState.RUNNING: "▶",
+    TaskState.RETRYING: "↻",
+    TaskState.DEFERRED: "…",
+    TaskState.QUEUED: "·",
+}
+_TROUBLED = [TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A run at one moment, by the database's clock."""
+
+    run: DagRun
+    counts: dict[TaskState, int]
+    tasks: Sequence[TaskExecution]  # all of them, or when there are many those that are in trouble or at work
+    now: datetime
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether `tasks` has every task of the run."""
+        return sum(self.counts.values()) == len(self.tasks)
+
+
+def find(run_id: int) -> DagRun:
+    """The run. Raises UnknownRun."""
+    run = DagRun.objects.select_related("dag", "version").filter(pk=run_id).first()
+    if run is None:
+        raise UnknownRun(run_id=run_id)
+    return run
+
+
+def look(run_id: int, *, most: int = SHOWN_TASKS) -> Snapshot:
+    """The run as it is now, with at most about `most` of its tasks."""
+    run = find(run_id)
+    counts = queries.state_counts(run_id)
+    tasks = TaskExecution.objects.filter(run_id=run_id).order_by("position", "map_index").defer("output")
+    if sum(counts.values()) > most:
+        tasks = tasks.filter(state__in=[TaskState.RUNNING, TaskState.RETRYING, *_TROUBLED])
+    return Snapshot(run=run, counts=counts, tasks=list(tasks[:most]), now=sql.run("SELECT now()")[0][0])
+
+
+def title(shot: Snapshot) -> str:
+    """`run 12 of daily_sales v3: success in 4.20 s`."""
+    run = shot.run
+    line = f"run {run.pk} of {run.dag.dag_id} v{run.version.number}: {run.state}"
+    if run.paused_at and not run.ended_at:
+        line += ", paused"
+    if run.started_at:
+        line += f" {'in' if run.ended_at else 'for'} {text.seconds(run.started_at, run.ended_at or shot.now)}"
+    return f"{line} ({run.reason})" if run.reason else line
+
+
+def counts_line(counts: dict[TaskState, int]) -> str:
+    """`12 tasks: 10 success, 2 running`."""
+    parts = ", ".join(f"{counts[state]:,} {state.value}" for state in TaskState if counts.get(state))
+    return f"{text.counted(sum(counts.values()), 'task')}: {parts}" if parts else "no tasks"
+
+
+def task_lines(shot: Snapshot, *, width: int | None = None) -> list[str]:
+    """The table of the tasks that the snapshot has."""
+    rows = [_row(task, shot.now) for task in shot.tasks]
+    return text.table(["", "task", "state", "time", "tries", "why"], rows, width=width) if rows else []
+
+
+def _row(task: TaskExecution, now: datetime) -> list[str]:
+    state = TaskState(task.state)
+    begin = task.started_at if state is not TaskState.RETRYING else None
+    end = task.ended_at or (now if state in (TaskState.RUNNING, TaskState.DEFERRED) else None)
+    return [
+        _MARKS.get(state, " "),
+        name_of(task),
+        state.value,
+        text.seconds(begin, end),
+        str(task.attempt) if task.attempt else "",
+        text.cut(because(task.reason, task.message), 160),
+    ]
+
+
+def name_of(task: TaskExecution) -> str:
+    """The task's id, with its index when it is one of many."""
+    return task.task_id if task.map_index < 0 else f"{task.task_id}[{task.map_index}]"
+
+
+def failures(run_id: int, *, most: int = 10) -> list[str]:
+    """What the failed tasks said at last: their messages and the ends of their logs."""
+    failed = TaskExecution.objects.filter(run_id=run_id, state=TaskState.FAILED).order_by("ended_at", "id")
+    lines: list[str] = []
+    for task in failed[:most]:
+        lines += [
+            "",
+            f"{name_of(task)} failed ({task.reason or 'error'}, attempt {task.attempt}): {task.message}",
+        ]
+        lines += [f"    {line}" for line in last_log_lines(task.pk, task.attempt)]
+    more = failed.count() - most
+    return [*lines, "", f"and {text.counted(more, 'more failed task')}"] if more > 0 else lines
+
+
+def last_log_lines(execution_id: int, attempt: int, *, most: int = LOG_LINES) -> list[str]:
+    """The end of an attempt's log."""
+    chunks = LogChunk.objects.filter(task_execution_id=execution_id, attempt=attempt).order_by("-seq")[:4]
+    return "".join(chunk.text for chunk in reversed(chunks)).splitlines()[-most:]
+
+
+def events(run_id: int, *, after: int = 0) -> list[Event]:
+    """The events of a run above a sequence number, as they are known now."""
+    return list(Event.objects.filter(run_id=run_id, seq__gt=after).order_by("seq", "id"))
+
+
+def because(reason: str, message: str) -> str:
+    """`reason: message`, in one line; either may be missing."""
+    return ": ".join(part for part in (reason, text.one_line(message)) if part)
+
+
+def summary(run_id: int) -> list[str]:
+    """A run's end: every task when they are few, else counts, and what failed."""
+    shot = look(run_id)
+    lines = [title(shot), counts_line(shot.counts)]
+    if shot.is_whole:
+        lines += ["", *task_lines(shot)]
+    if shot.run.state != RunState.SUCCESS:
+        lines += failures(run_id)
+    return lines
+
+
+def as_json(run_id: int) -> dict[str, Any]:
+    """A run with its tasks, as data."""
+    run = find(run_id)
+    tasks = TaskExecution.objects.filter(run_id=run_id).order_by("position", "map_index")
+    facts = (
+        "task_id",
+        "map_index",
+        "state",
+        "reason",
+        "message",
+        "attempt",
+        "failures",
+        "losses",
+        "node",
+        "output",
+    )
+    times = ("queued_at", "started_at", "next_attempt_at", "ended_at")
+    return {
+        "id": run.pk,
+        "dag_id": run.dag.dag_id,
+        "version": run.version.number,
+        "state": run.state,
+        "reason": run.reason,
+        "trigger": run.trigger,
+        "params": run.params,
+        "logical_date": run.logical_date,
+        "external_id": run.external_id,
+        **{name: getattr(run, name) for name in ("created_at", "started_at", "ended_at", "paused_at")},
+        "tasks": [{name: getattr(task, name) for name in (*facts, *times)} for task in tasks],
+    }

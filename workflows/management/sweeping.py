@@ -1,0 +1,72 @@
+"""The reconciler as a process of its own: sweep, wait, sweep again, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import psycopg
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
+
+from workflows.engine import reconcile, sql
+from workflows.engine.reconcile import Sweep
+
+log = logging.getLogger(__name__)
+LONGEST_PAUSE = 15.0  # seconds between tries while the database is away
+
+
+def sweep_for_ever(interval: float) -> None:
+    """Sweep until SIGTERM or SIGINT. No error ends it: the database and the broker may go and come back."""
+    stop = threading.Event()
+    with _stopped_by_signals(stop):
+        failures = 0
+        while not stop.is_set():
+            failures = 0 if _survives_sweep(failures) else failures + 1
+            stop.wait(min(interval * 2**failures, max(interval, LONGEST_PAUSE)) if failures else interval)
+
+
+def _survives_sweep(failures: int) -> bool:
+    try:
+        sweep_once()
+    except (DatabaseError, psycopg.Error) as error:
+        sentence = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        log.warning("database: %s; sweeping again soon", sentence)
+    except Exception:
+        log.exception("the sweep failed; sweeping again soon")
+    else:
+        if failures:
+            log.info("sweeping again after %d failed tries", failures)
+        return True
+    sql.close()
+    close_old_connections()
+    return False
+
+
+def sweep_once() -> Sweep:
+    """One sweep."""
+    close_old_connections()
+    return reconcile.sweep()
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT ask for the end; a sweep is finished first. A second one acts at once."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        for name in before:
+            signal.signal(name, signal.SIG_DFL)
+
+    before = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGINT)}
+    for name in before:
+        signal.signal(name, ask)
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

@@ -1,0 +1,127 @@
+"""Follow a run until it ends: a table that is redrawn on a terminal, a line for each change elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
+import psycopg
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from workflows.core.states import RunState
+from workflows.engine import queries
+from workflows.management import run_view, text
+from workflows.models import DagRun, Event
+
+log = logging.getLogger(__name__)
+POLL_SECONDS = 0.2
+T = TypeVar("T")
+
+
+class Output(Protocol):
+    """Where the lines go: a command's stdout."""
+
+    def write(self, msg: str = "", style_func: None = None, ending: str | None = None) -> None:
+        """Write a line; `ending` replaces the line's end."""
+
+    def isatty(self) -> bool:
+        """Whether a person looks at it."""
+
+
+class Watch:
+    """One run that is being followed."""
+
+    def __init__(self, run_id: int, output: Output, *, timeout: float | None = None) -> None:
+        self.run_id = run_id
+        self.output = output
+        self._until = None if timeout is None else time.monotonic() + timeout
+        self._show: Callable[[], None] = self._redraw if output.isatty() else self._tell_changes
+        self._drawn = 0
+        self._told = 0
+
+    def follow(self) -> bool:
+        """Show the run until it has ended (True) or the time is up (False)."""
+        pause = threading.Event()
+        while True:
+            over = patiently(lambda: queries.is_over(self.run_id))
+            if over:
+                patiently(self._finish)
+                return True
+            patiently(self._show)
+            if self._until is not None and time.monotonic() > self._until:
+                return False
+            pause.wait(POLL_SECONDS)
+
+    def _finish(self) -> None:
+        """Make room for the summary, or tell the last changes, which `events_since` may still hold back."""
+        self._clear()
+        if not self.output.isatty():
+            for event in run_view.events(self.run_id, after=self._told):
+                self.output.write(_line(event))
+
+    def _redraw(self) -> None:
+        size = shutil.get_terminal_size()
+        room = max(3, size.lines - 4)
+        shot = run_view.look(self.run_id)
+        lines = [
+            text.cut(run_view.title(shot), size.columns),
+            text.cut(run_view.counts_line(shot.counts), size.columns),
+        ]
+        if len(shot.tasks) < room:
+            lines += run_view.task_lines(shot, width=size.columns)
+        self._clear()
+        self.output.write("\n".join(lines))
+        self._drawn = len(lines)
+
+    def _clear(self) -> None:
+        if self._drawn:
+            self.output.write(f"\x1b[{self._drawn}F\x1b[J", ending="")
+        self._drawn = 0
+
+    def _tell_changes(self) -> None:
+        while events := queries.events_since(self.run_id, self._told):
+            for event in events:
+                self.output.write(_line(event))
+            self._told = events[-1].seq
+
+
+def _line(event: queries.EventRow | Event) -> str:
+    what = event.task_id or "run"
+    attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
+    why = run_view.because(event.reason, event.message)
+    moved = f"{event.at:%H:%M:%S.%f}"[:-3] + f" {what}: {event.old} → {event.new}{attempt}"
+    return f"{moved}  {why}" if why else moved
+
+
+def patiently(look: Callable[[], T], *, tries: int = 120) -> T:
+    """Look, again every half second while the database is away for up to a minute."""
+    pause = threading.Event()
+    for left in range(tries, 0, -1):
+        try:
+            return look()
+        except (DatabaseError, psycopg.Error) as error:
+            if left == 1:
+                raise
+            if left == tries:
+                log.warning(
+                    "database: %s; waiting for it", next(iter(str(error).strip().splitlines()), "gone")
+                )
+            connection.close()
+            pause.wait(0.5)
+    raise AssertionError("unreachable")
+
+
+def succeeded(run_id: int) -> bool:
+    """Whether the run ended well."""
+    return DagRun.objects.filter(pk=run_id, state=RunState.SUCCESS).exists()
+
+
+def write_all(output: Output, lines: Iterable[str]) -> None:
+    """Write lines."""
+    for line in lines:
+        output.write(line)
