@@ -152,8 +152,7 @@ class Standalone:
         answer = self.home.path / "first-user"
         answer.unlink(missing_ok=True)
         spec = processes.manage(
-            "prepare",
-            *("standalone_prepare", "--user", ADMIN, "--answer", str(answer)),
+            *("prepare", "prepare", "--user", ADMIN, "--answer", str(answer)),
             environment={**self.environment, "FIRST_PASSWORD": password},
         )
         self.console.say("applying migrations")

@@ -1,4 +1,4 @@
-"""`manage.py standalone_prepare`: what the standalone does to a database before anything uses it."""
+"""`manage.py prepare`: what has to be in a database before anything uses it."""
 
 from __future__ import annotations
 
