@@ -10,7 +10,7 @@ from typing import Any
 
 _PLAIN_KEY = re.compile(r"[^.\[\]\s\"]+")
 _LAST = re.compile(r'(?:^|\.)[^.\[\]"]+$|\[(?:\d+|"(?:[^"\\]|\\.)*")\]$')
-_MAX_CHOICES = 2_000  # comparing with more names than this is not worth the time
+_MAX_CHOICES = 20_000  # comparing with more names than this is not worth the time
 
 
 def below(path: str, part: str | int) -> str:
@@ -58,3 +58,16 @@ def shown(value: Any) -> str:
     """A value as it would be written, cut when it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+class Suggestions:
+    """What was probably meant among many names; for the first mistakes only, since comparing is slow."""
+
+    def __init__(self, choices: Iterable[str], *, budget: int = 20) -> None:
+        self.choices = list(choices)
+        self.budget = budget
+
+    def hint(self, word: str) -> str:
+        """ "; did you mean 'fetch'?" or nothing."""
+        self.budget -= 1
+        return did_you_mean(word, self.choices) if self.budget >= 0 else ""

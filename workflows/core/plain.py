@@ -41,6 +41,21 @@ def json_text(value: Any, indent: int | None = None) -> str:
     return json.dumps(to_plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
 
 
+def weight(value: Any) -> int:
+    """Characters and items of plain data: what the bounds count."""
+    total = 0
+    todo = [value]
+    while todo:
+        part = todo.pop()
+        total += 1 if not isinstance(part, str) else len(part)
+        if isinstance(part, dict):
+            todo.extend(part)
+            todo.extend(part.values())
+        elif isinstance(part, list):
+            todo.extend(part)
+    return total
+
+
 def bounded_join(separator: str, parts: Iterable[Any]) -> str:
     """The texts of the parts with a separator between them."""
     texts: list[str] = []

@@ -22,6 +22,7 @@ from jinja2.utils import pass_context
 
 from workflows.core import filters, plain
 
+QUOTE = " quote "  # context key of what every value passes on its way into a text; no template can name it
 MAX_BITS = 4096  # of an integer that a product or a power may make
 
 FORBIDDEN_NODES: dict[type[nodes.Node], str] = {
@@ -154,7 +155,10 @@ def _call(found: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 @pass_context
 def _finalize(context: Context, value: Any) -> str:
     # pass_context keeps Jinja from calling this while it compiles.
-    return plain.text_of(value)
+    quote: Callable[[str | None], str] | None = context.get(QUOTE)
+    if quote is None:
+        return plain.text_of(value)
+    return quote(None if value is None else plain.text_of(value))
 
 
 _BINOPS: dict[str, Callable[[Any, Any], Any]] = {

@@ -55,7 +55,7 @@ def _read_datetime(value: object) -> datetime:
             return datetime.fromisoformat(value.strip())
         except ValueError:
             pass
-    raise ValueError('write a date or a date and time in ISO form, such as "2025-01-31T02:00"')
+    raise ValueError('is not a time: write a date or a date and time in ISO form, such as "2025-01-31T02:00"')
 
 
 def _read_number(value: object) -> float:
@@ -110,7 +110,20 @@ class ResourcesSpec(SpecModel):
     tolerations: tuple[str, ...] = ()
 
 
-class TaskSpec(SpecModel):
+class TaskDefaults(SpecModel):
+    """The fields of a task that a document's `defaults` may give for all its tasks."""
+
+    pool: Annotated[str, Field(min_length=1, max_length=100)] = "default"
+    priority: Annotated[StrictInt, Field(ge=0, le=9)] = 5
+    resources: ResourcesSpec = ResourcesSpec()
+    retry: RetrySpec = RetrySpec()
+    timeout: PositiveDuration | None = None
+    trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
+    allow_failure: StrictBool = False
+    at_most_once: StrictBool = False
+
+
+class TaskSpec(TaskDefaults):
     """One task, with defaults merged in and every upstream in `depends_on`.
 
     `depends_on` holds the task's own list, then the document's `dependencies`, then the conditionals that
@@ -123,17 +136,9 @@ class TaskSpec(SpecModel):
     description: str = ""
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
     depends_on: tuple[str, ...] = ()
-    pool: Annotated[str, Field(min_length=1, max_length=100)] = "default"
-    priority: Annotated[StrictInt, Field(ge=0, le=9)] = 5
-    resources: ResourcesSpec = ResourcesSpec()
-    retry: RetrySpec = RetrySpec()
-    timeout: PositiveDuration | None = None
     condition: str | None = None
-    trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
     foreach: JsonValue = None
     foreach_concurrency: Annotated[StrictInt, Field(ge=1)] | None = None
-    allow_failure: StrictBool = False
-    at_most_once: StrictBool = False
 
     @property
     def is_conditional(self) -> bool:
@@ -213,13 +218,18 @@ class ConfigSpec(SpecModel):
     owner: str = ""
 
 
-class DagSpec(SpecModel):
-    """A whole DAG; `tasks` and `params` keep the order of the document."""
+class DagHeader(SpecModel):
+    """What a document says of itself; `version` is a free label, since the system numbers versions itself."""
 
     id: str
     name: str = ""
     description: str = ""
     version: Label = ""
+
+
+class DagSpec(DagHeader):
+    """A whole DAG; `tasks` and `params` keep the order of the document."""
+
     params: dict[str, ParamSpec] = Field(default_factory=dict)
     schedule: ScheduleSpec | None = None
     config: ConfigSpec = ConfigSpec()

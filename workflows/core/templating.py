@@ -17,7 +17,7 @@ from jinja2 import Template, TemplateError, TemplateSyntaxError, UndefinedError,
 from workflows.core import plain
 from workflows.core.errors import RenderError
 from workflows.core.naming import did_you_mean
-from workflows.core.sandbox import EXPRESSION_NODES, FORBIDDEN_NODES, SANDBOX
+from workflows.core.sandbox import EXPRESSION_NODES, FORBIDDEN_NODES, QUOTE, SANDBOX
 
 CONTEXT_NAMES = frozenset(("params", "run", "tasks", "dag", "task", "item"))
 MAX_NODES = 5_000  # of one expression's tree; a person writes some dozens
@@ -43,9 +43,9 @@ _FAILURES = (
 class Analysis:
     """What a template says when it is read, not run; `problem` is None when its syntax is right.
 
-    `tasks` and `params` are the ids and names written as tasks.ID and params.NAME; `names` are all words
-    that have to come from the context. `simple` templates have no statements, only {{ expressions }}; a `single` one
-    is exactly one {{ expression }}.
+    `tasks` and `params` are the ids and names written as tasks.ID and params.NAME; `names` are all words that
+    have to come from the context. `simple` templates have no statements, only {{ expressions }}; a `single`
+    one is exactly one {{ expression }}.
     """
 
     problem: str | None = None
@@ -54,6 +54,7 @@ class Analysis:
     params: frozenset[str] = frozenset()
     simple: bool = True
     single: bool = False
+    loose_tasks: bool = False  # `tasks` is used without the id of a task, so what it needs cannot be fetched
 
 
 def is_template(value: Any) -> bool:
@@ -83,18 +84,22 @@ def analyse(text: str) -> Analysis:
         return _analysed(SANDBOX.parse(text))
     except TemplateSyntaxError as error:
         at = f" (line {error.lineno} of the text)" if error.lineno > 1 else ""
-        return Analysis(problem=f"{error.message}{at}")
+        return Analysis(problem=f"{_plainer(error.message or 'cannot be read')}{at}")
     except RecursionError:
         return Analysis(problem="is nested too deeply")
     except _FAILURES as error:
         return Analysis(problem=str(error))
 
 
+def _plainer(message: str) -> str:
+    return message.replace("print statement", "expression").replace("end of template", "end of the text")
+
+
 def _analysed(tree: nodes.Template) -> Analysis:
     names: set[str] = set()
     stored: set[str] = set()
     members: dict[str, set[str]] = {"tasks": set(), "params": set()}
-    simple = True
+    simple, loose = True, 0
     for node in _walk(tree):
         problem = _forbidden(node)
         if problem:
@@ -102,14 +107,17 @@ def _analysed(tree: nodes.Template) -> Analysis:
         simple = simple and isinstance(node, EXPRESSION_NODES)
         if isinstance(node, nodes.Name):
             (names if node.ctx == "load" else stored).add(node.name)
+            loose += node.name == "tasks" and node.ctx == "load"
         elif (member := _member(node)) is not None:
             members[member[0]].add(member[1])
+            loose -= member[0] == "tasks"
     return Analysis(
         names=frozenset(names - stored - SANDBOX.globals.keys() - {"loop"}),
         tasks=frozenset(members["tasks"] if "tasks" not in stored else ()),
         params=frozenset(members["params"] if "params" not in stored else ()),
         simple=simple,
         single=_only_expression(tree) is not None,
+        loose_tasks=loose > 0 and "tasks" not in stored,
     )
 
 
@@ -160,19 +168,40 @@ def _member(node: nodes.Node) -> tuple[str, str] | None:
 
 
 def render(
-    value: Any, context: Mapping[str, Any], *, max_chars: int = plain.MAX_CHARS, simple: bool = False
+    value: Any,
+    context: Mapping[str, Any],
+    *,
+    max_chars: int = plain.MAX_CHARS,
+    simple: bool = False,
+    quote: Callable[[str | None], str] | None = None,
 ) -> Any:
     """The value with its leaf texts rendered; nothing else runs templates. Raises RenderError.
 
     A text that is exactly one `{{ expression }}` becomes the expression's value, any other text stays text.
     `max_chars` bounds all that is rendered together. `simple` refuses statements: without loops a template
-    ends soon, so it may run outside a worker.
+    ends soon, so it may run outside a worker. With `quote`, every value passes through it on its way into a
+    text (None for null), and single expressions become text, too.
     """
-    return _Renderer(context, max_chars, simple).value(value)
+    scope = {**context, QUOTE: quote} if quote is not None else context
+    return _Renderer(scope, max_chars, simple, native=quote is None).value(value)
+
+
+def tasks_named(value: Any) -> frozenset[str]:
+    """The ids of the tasks that the templates in a value name."""
+    if isinstance(value, str):
+        return analyse(value).tasks if is_template(value) else frozenset()
+    if isinstance(value, Mapping):
+        return frozenset().union(*(tasks_named(item) for item in value.values()))
+    if isinstance(value, (list, tuple)):
+        return frozenset().union(*(tasks_named(item) for item in value))
+    return frozenset()
 
 
 class _Renderer:
-    def __init__(self, context: Mapping[str, Any], max_chars: int, simple: bool) -> None:
+    def __init__(
+        self, context: Mapping[str, Any], max_chars: int, simple: bool, *, native: bool = True
+    ) -> None:
+        self.native = native
         self.context = dict(context)
         self.left = max_chars
         self.max_chars = max_chars
@@ -192,10 +221,10 @@ class _Renderer:
             raise RenderError(
                 expression=text, why="statements are not available here, only {{ expressions }}"
             )
-        run = _runner(text)
+        run = _runner(text, self.native)
         with_limit = min(self.left, plain.MAX_CHARS)
         result = _guarded(text, lambda: run(self.context, with_limit))
-        self.left -= len(result) if isinstance(result, str) else 1
+        self.left -= plain.weight(result)
         if self.left < 0:
             raise RenderError(expression=text, why=f"the result is longer than {self.max_chars:,} characters")
         return result
@@ -205,24 +234,24 @@ Result = TypeVar("Result")
 Runner = Callable[[Mapping[str, Any], int], Any]
 
 
-def _runner(text: str) -> Runner:
+def _runner(text: str, native: bool = True) -> Runner:
     """A function of a context and a limit that runs the template; raises RenderError for bad syntax."""
     problem = analyse(text).problem
     if problem:
         raise RenderError(expression=text, why=problem)
-    return _guarded(text, lambda: _compiled(text))
+    return _guarded(text, lambda: _compiled(text, native))
 
 
 @lru_cache(maxsize=2048)
-def _compiled(text: str) -> Runner:
+def _compiled(text: str, native: bool = True) -> Runner:
     tree = SANDBOX.parse(text)
     expression = _only_expression(tree)
-    if expression is None:
+    if expression is None or not native:
         template = SANDBOX.from_string(tree)
         return lambda context, limit: _streamed(template, context, limit)
     tree.body = [nodes.Assign(nodes.Name("result", "store", lineno=1), expression, lineno=1)]
-    native = SANDBOX.from_string(tree)
-    return lambda context, limit: _valued(native, context, limit)
+    valued = SANDBOX.from_string(tree)
+    return lambda context, limit: _valued(valued, context, limit)
 
 
 def _streamed(template: Template, context: Mapping[str, Any], limit: int) -> str:
