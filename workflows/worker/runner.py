@@ -186,8 +186,8 @@ def _ready(operator: OperatorType, task: PlannedTask, scope: Scope) -> dict[str,
             ready[name] = _holds(value, scope)
         elif templating.is_template(value):
             context = scope(templating.tasks_named(value))
-            quoted = name in operator.quote_fields
-            ready[name] = templating.render(value, context, max_chars=conf.RENDER_MAX_CHARS, for_shell=quoted)
+            quote = operator.quote if name in operator.quote_fields else None
+            ready[name] = templating.render(value, context, max_chars=conf.RENDER_MAX_CHARS, quote=quote)
         else:
             ready[name] = value
     return ready
