@@ -1,0 +1,29 @@
+"""The table of moves is the same in the code, in the database's guards and in docs/states.md."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+from workflows.core.states import RUN_MOVES, TASK_FINAL, TASK_MOVES, TaskState
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_database_knows_the_same_moves() -> None:
+    sql = importlib.import_module("workflows.migrations.0002_guards").MOVES
+    task, run = (set(re.findall(r"'(\w+>\w+)'", block)) for block in sql.split("TRIGGER run_move"))
+    assert task == {f"{a}>{b}" for a, b in TASK_MOVES}
+    assert run == {f"{a}>{b}" for a, b in RUN_MOVES}
+
+
+def test_the_documentation_knows_the_same_moves() -> None:
+    text = (ROOT / "docs/states.md").read_text()
+    moves = set(re.findall(r"^\| `(\w+)` → `(\w+)` \|", text, re.MULTILINE))
+    assert moves == {(str(a), str(b)) for a, b in TASK_MOVES}
+
+
+def test_final_states_are_never_left() -> None:
+    assert not [move for move in TASK_MOVES if move[0] in TASK_FINAL]
+    assert {b for _, b in TASK_MOVES} | {TaskState.PENDING} == set(TaskState)
