@@ -86,41 +86,62 @@ PositiveDuration = Annotated[Duration, Field(gt=0)]
 class SpecModel(BaseModel):
     """Base of the specification: frozen, and unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 class RetrySpec(SpecModel):
     """How often and how patiently a failed task is tried again; `max_attempts` counts the first try."""
 
     max_attempts: Annotated[StrictInt, Field(ge=1, le=1000)] = 1
+    """Tries in all, the first one included."""
     delay: Duration = 0.0
+    """Wait before the second try."""
     backoff: Annotated[Number, Field(ge=1, le=100)] = 1.0
+    """Factor by which the delay grows with each failure."""
     max_delay: Duration | None = None
+    """Longest wait between two tries."""
     jitter: StrictBool = False
+    """Shorten each wait by up to half at random, so that tasks that failed together come back apart."""
 
 
 class ResourcesSpec(SpecModel):
     """What a task needs of a node; None asks for nothing in particular."""
 
     cpu: Annotated[Cpu, Field(ge=0)] | None = None
+    """Cores: 0.5 or "500m"."""
     memory: Bytes | None = None
+    """Bytes: 536870912 or "512Mi"."""
     gpu: Annotated[StrictInt, Field(ge=0)] | None = None
+    """Whole devices."""
     storage: Bytes | None = None
+    """Bytes of scratch space: "10Gi"."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """Labels that the node must have."""
     tolerations: tuple[str, ...] = ()
+    """Taints of nodes that the task puts up with."""
 
 
 class TaskDefaults(SpecModel):
     """The fields of a task that a document's `defaults` may give for all its tasks."""
 
     pool: Annotated[str, Field(min_length=1, max_length=100)] = "default"
+    """The pool of workers that runs the task."""
     priority: Annotated[StrictInt, Field(ge=0, le=9)] = 5
+    """9 goes first, 0 last."""
     resources: ResourcesSpec = ResourcesSpec()
+    """What the task needs of its node."""
     retry: RetrySpec = RetrySpec()
+    """Whether and when a failed task is tried again."""
     timeout: PositiveDuration | None = None
+    """Longest time of one attempt."""
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
+    """When the task may start, in terms of how its upstreams settled."""
     allow_failure: StrictBool = False
+    """Whether a failure counts as a success for what comes after, and for the run."""
     at_most_once: StrictBool = False
+    """Never try again once a worker has started the task, even if that worker is lost."""
 
 
 class TaskSpec(TaskDefaults):
@@ -131,14 +152,23 @@ class TaskSpec(TaskDefaults):
     """
 
     id: str
+    """The task's name in the graph and in expressions: tasks.ID.output."""
     type: str
+    """What kind of work it is: shell, python, sql, http, celery, conditional, subdag, …"""
     name: str = ""
+    """What people read; the id when empty."""
     description: str = ""
+    """What the task is for."""
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the task type takes; its texts may hold {{ expressions }}."""
     depends_on: tuple[str, ...] = ()
+    """The ids of the tasks that this one waits for."""
     condition: str | None = None
+    """An expression; the task is skipped when it is false."""
     foreach: JsonValue = None
+    """Not available yet."""
     foreach_concurrency: Annotated[StrictInt, Field(ge=1)] | None = None
+    """Not available yet."""
 
     @property
     def is_conditional(self) -> bool:
@@ -161,15 +191,25 @@ class ParamSpec(SpecModel):
     """
 
     type: ParamType = "string"
+    """The JSON type of the value."""
     format: ParamFormat | None = None
+    """What kind of text it is."""
     title: str = ""
+    """What the launch form shows."""
     description: str = ""
+    """What the parameter is for."""
     default: JsonValue = None
+    """The value when none is given; may hold {{ expressions }} over run and dag."""
     required: StrictBool = True
+    """Whether a run must be given a value; true when there is no default."""
     enum: tuple[JsonValue, ...] | None = None
+    """The values to choose from."""
     minimum: Number | None = None
+    """Smallest number."""
     maximum: Number | None = None
+    """Largest number."""
     pattern: Annotated[str, Field(max_length=1000)] | None = None
+    """A regular expression that the text must contain a match of; ^ and $ tie it down."""
 
     @model_validator(mode="before")
     @classmethod
@@ -186,14 +226,23 @@ class ScheduleSpec(SpecModel):
     """
 
     cron: str | None = None
+    """minute hour day month weekday, with seconds in front if there are six, or @daily and the like."""
     interval: PositiveDuration | None = None
+    """Time from one run to the next."""
     at: Moment | None = None
+    """One run at this time."""
     timezone: str = "UTC"
+    """An IANA name, such as Europe/Berlin."""
     catchup: Literal["none", "latest", "all"] = "none"
+    """What happens to the times missed while nothing ran."""
     overlap: Literal["skip", "queue", "cancel_running", "allow"] = "skip"
+    """What happens when the previous run is still going."""
     start: Moment | None = None
+    """No run before this time."""
     end: Moment | None = None
+    """No run from this time on."""
     jitter: Duration = 0.0
+    """Delay each start by up to this much."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> ScheduleSpec:
@@ -212,28 +261,41 @@ class ConfigSpec(SpecModel):
     """Limits and labels of the DAG's runs; None is no limit."""
 
     max_active_runs: Annotated[StrictInt, Field(ge=1)] | None = None
+    """Runs of the DAG at one time."""
     max_parallel_tasks: Annotated[StrictInt, Field(ge=1)] | None = None
+    """Tasks of one run at one time."""
     timeout: PositiveDuration | None = None
+    """Longest time of a run."""
     tags: tuple[str, ...] = ()
+    """Words to find the DAG by."""
     owner: str = ""
+    """Who answers for it."""
 
 
 class DagHeader(SpecModel):
     """What a document says of itself; `version` is a free label, since the system numbers versions itself."""
 
     id: str
+    """The DAG's name in commands, addresses and sub-DAG tasks."""
     name: str = ""
+    """What people read; the id when empty."""
     description: str = ""
+    """What the DAG is for."""
     version: Label = ""
+    """A label of yours; versions are numbered by themselves."""
 
 
 class DagSpec(DagHeader):
     """A whole DAG; `tasks` and `params` keep the order of the document."""
 
     params: dict[str, ParamSpec] = Field(default_factory=dict)
+    """The parameters of a run."""
     schedule: ScheduleSpec | None = None
+    """When runs start by themselves."""
     config: ConfigSpec = ConfigSpec()
+    """Limits and labels."""
     tasks: dict[str, TaskSpec] = Field(default_factory=dict)
+    """The tasks, by id."""
 
     def upstreams(self) -> dict[str, tuple[str, ...]]:
         """The graph: each task's id with the ids it waits for, in document order."""
