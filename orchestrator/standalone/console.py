@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from typing import TextIO
 
 _COLOURS = ("36", "33", "32", "35", "34", "96", "93")
 _WIDTH = 10
 _OWN = "celeriac"
+_KEPT_LINES = 12
 
 
 class Console:
@@ -21,13 +22,13 @@ class Console:
         self._lock = threading.Lock()
         self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
         self._seen: dict[str, str] = {_OWN: "1"}
-        self.recent: deque[str] = deque(maxlen=25)
+        self._recent: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_KEPT_LINES))
 
     def line(self, name: str, text: str) -> None:
         """One line of the process `name`."""
         with self._lock:
             prefix = f"{name:<{_WIDTH}}|"
-            self.recent.append(f"{prefix} {text}")
+            self._recent[name].append(f"{prefix} {text}")
             if self._colour:
                 number = self._seen.setdefault(name, _COLOURS[(len(self._seen) - 1) % len(_COLOURS)])
                 prefix = f"\x1b[{number}m{prefix}\x1b[0m"
@@ -41,6 +42,11 @@ class Console:
         """A block without a prefix, for what a person is to read first."""
         with self._lock:
             self._write(f"{text}\n")
+
+    def recent(self, name: str) -> list[str]:
+        """The last lines of one process."""
+        with self._lock:
+            return list(self._recent[name])
 
     def _write(self, text: str) -> None:
         if self._stream is None:

@@ -8,6 +8,11 @@ import errno
 class CannotStart(Exception):
     """Why it did not start and what mends it, in one sentence: shown as it is, without a traceback."""
 
+    def __init__(self, sentence: str, *, process: str = "") -> None:
+        """`process` names the child whose last lines tell more."""
+        super().__init__(sentence)
+        self.process = process
+
 
 def from_os(error: OSError, doing: str) -> CannotStart:
     """The sentence for a refusal of the operating system while `doing` (a gerund with its object)."""

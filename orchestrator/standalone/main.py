@@ -22,6 +22,7 @@ from orchestrator.standalone.supervisor import StopRequested, Supervisor
 
 WEB_PORT, FLOWER_PORT = 8000, 5555
 ADMIN = "admin"
+RUN_LOG = "run.log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,7 @@ class Standalone:
         self.home = home
         self.console = console
         self.environment: dict[str, str] = {}
+        self._for_one_run = bool(options.run and options.exit)
 
     def live(self) -> int:
         """From the first process to the last stopped one; the exit code."""
@@ -76,12 +78,14 @@ class Standalone:
         self._note_children()
         (self.home.path / "static").mkdir(exist_ok=True)  # the web process warns when STATIC_ROOT is missing
         code = 0
+        if self._for_one_run:
+            print("Starting the servers, the worker and the other processes.", flush=True)
         try:
             self._start(web_port, flower_port)
             self.console.say(f"ready after {time.monotonic() - begun:.1f} s")
             code = self._work()
-        except CannotStart:
-            self._show_recent()
+        except CannotStart as problem:
+            self._show_recent(problem.process)
             raise
         finally:
             self.supervisor.stop(processes.STOP_ORDER)
@@ -99,7 +103,7 @@ class Standalone:
         port = asked or default
         if port != taken and ports.is_free(port):
             return port
-        if asked is None and self.options.run and self.options.exit:
+        if asked is None and self._for_one_run:
             return ports.choose()
         raise CannotStart(
             f"Port {port} on {ports.LOOPBACK} is taken: stop the program that listens there, "
@@ -123,7 +127,7 @@ class Standalone:
         # Only now: started together with the workers, Flower's list of them stays empty.
         credentials = f"{ADMIN}:{self._kept_secret('flower_password', 12)}"
         self.supervisor.start(processes.flower(flower_port, credentials, self.environment), wait=False)
-        if not (self.options.run and self.options.exit):
+        if not self._for_one_run:
             self._tell_addresses(flower_port, credentials)
 
     def _start_servers(self) -> None:
@@ -157,7 +161,9 @@ class Standalone:
         )
         self.console.say("applying migrations")
         if self.supervisor.run_to_end(spec):
-            raise CannotStart("The database could not be prepared: the last lines say why.")
+            raise CannotStart(
+                "The database could not be prepared: the last lines say why.", process="prepare"
+            )
         if answer.exists():
             answer.unlink()
             self._tell_password(password)
@@ -174,6 +180,7 @@ class Standalone:
             )
             code = self.supervisor.run_to_end(spec)
             if self.options.exit:
+                self._tell_log(code)
                 return code
         self.supervisor.run()
         return code
@@ -221,19 +228,23 @@ class Standalone:
 
     def _tell(self, text: str) -> None:
         """To the person, wherever the log goes."""
-        if self.options.run and self.options.exit:
+        if self._for_one_run:
             print(text, flush=True)
         else:
             self.console.plain(text)
 
-    def _show_recent(self) -> None:
+    def _tell_log(self, code: int) -> None:
+        if code:
+            print(f"What the processes wrote is in {self.home.path / RUN_LOG}.", file=sys.stderr, flush=True)
+
+    def _show_recent(self, process: str) -> None:
         """When the log went to a file, a failure must still be readable on the screen."""
-        if self.options.run and self.options.exit:
-            print("\n".join(self.console.recent), file=sys.stderr, flush=True)
+        if process and self._for_one_run:
+            print("\n".join(self.console.recent(process)), file=sys.stderr, flush=True)
 
 
 def _log(options: Options, home: Home) -> TextIO:
     """The terminal; with --run --exit a file, because the screen belongs to the run's table."""
     if options.run and options.exit:
-        return (home.path / "run.log").open("w", encoding="utf-8")
+        return (home.path / RUN_LOG).open("w", encoding="utf-8")
     return os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")

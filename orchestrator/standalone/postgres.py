@@ -100,7 +100,7 @@ class Postgres:
             else:
                 return
         why = f"it does not answer: {problem}" if alive() else "it ended by itself; its last lines are above"
-        raise CannotStart(f"PostgreSQL in {self.data} did not start ({why}).")
+        raise CannotStart(f"PostgreSQL in {self.data} did not start ({why}).", process="postgres")
 
     def ensure_database(self, name: str = USER, *, owner: str = USER) -> None:
         """Create the database if it is missing."""

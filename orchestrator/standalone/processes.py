@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from orchestrator import env
 from orchestrator.standalone import ports
 from orchestrator.standalone.child import Alive, Spec
-from orchestrator.standalone.errors import CannotStart
 from orchestrator.standalone.postgres import Postgres
-from orchestrator.standalone.supervisor import READY_SECONDS
+from orchestrator.standalone.supervisor import READY_SECONDS, did_not_start
 from orchestrator.standalone.valkey import Valkey
 
 # The clock first, then the onlookers, then those who work; the servers when nobody needs them any more.
@@ -65,7 +64,7 @@ def web(port: int, environment: Mapping[str, str]) -> Spec:
         deadline = time.monotonic() + READY_SECONDS
         while not ports.answers(port):
             if not alive() or time.monotonic() > deadline:
-                raise CannotStart("The web process did not start: its last lines say why.")
+                raise did_not_start("web")
             time.sleep(0.05)
 
     return Spec(

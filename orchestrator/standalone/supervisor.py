@@ -24,6 +24,11 @@ class StopRequested(Exception):
     """A signal asked for the end while something was being waited for."""
 
 
+def did_not_start(process: str) -> CannotStart:
+    """The refusal for a process that ended, or said nothing, instead of becoming ready."""
+    return CannotStart(f"The {process} process did not start: its last lines say why.", process=process)
+
+
 class GaveUp(CannotStart):
     """A process crashed again and again."""
 
@@ -74,7 +79,7 @@ class Supervisor:
             deadline = time.monotonic() + READY_SECONDS
             while not child.said_ready.is_set():
                 if not self._still_starting(child) or time.monotonic() > deadline:
-                    raise CannotStart(f"The {child.spec.name} did not start: its last lines say why.")
+                    raise did_not_start(child.spec.name)
                 self.pause(0.05)
 
     def run_to_end(self, spec: Spec) -> int:
@@ -156,7 +161,8 @@ class Supervisor:
         if child.failures > MAX_FAILURES:
             raise GaveUp(
                 f"The {child.spec.name} ended {child.failures} times in a row ({ending(code)}): "
-                "its last lines say why; everything is being stopped."
+                "its last lines say why; everything is being stopped.",
+                process=child.spec.name,
             )
         delay = min(_FIRST_BACKOFF * 2 ** (child.failures - 1), _LONGEST_BACKOFF)
         child.restart_at = time.monotonic() + delay

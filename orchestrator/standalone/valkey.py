@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from orchestrator.standalone.account import Account
 from orchestrator.standalone.binaries import Program
@@ -71,7 +73,10 @@ class Valkey:
         """Return when it answers PING; raise if it ended or takes too long (a large file takes its time)."""
         deadline = time.monotonic() + timeout
         problem = ""
-        client = redis.Redis.from_url(self.url, socket_connect_timeout=1, socket_timeout=2)
+        # Without the client's own retries, whose pauses are longer than the whole start.
+        client = redis.Redis.from_url(
+            self.url, socket_connect_timeout=1, socket_timeout=2, retry=Retry(NoBackoff(), 0)
+        )
         try:
             while alive() and time.monotonic() < deadline:
                 try:
@@ -84,7 +89,7 @@ class Valkey:
         finally:
             client.close()
         why = f"it does not answer: {problem}" if alive() else "it ended by itself; its last lines are above"
-        raise CannotStart(f"Valkey in {self.data} did not start ({why}).")
+        raise CannotStart(f"Valkey in {self.data} did not start ({why}).", process="valkey")
 
     @property
     def _config(self) -> Path:

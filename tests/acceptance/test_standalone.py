@@ -35,7 +35,7 @@ Start = Callable[..., StandaloneProcess]
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory that every user may enter (pytest's own are closed to the servers' user when root runs the tests)."""
+    """A directory that every user may enter: pytest's own are closed to the servers' user."""
     directory = Path(tempfile.mkdtemp(prefix="celeriac-standalone-", dir="/tmp"))
     directory.chmod(0o755)
     yield directory
@@ -86,7 +86,7 @@ def one_sentence(process: StandaloneProcess) -> str:
 
 
 def test_starts_serves_restarts_what_crashes_and_stops_in_order(start: Start) -> None:
-    """One whole life: addresses answer, a second copy is refused, a killed child comes back, Ctrl-C ends all."""
+    """One life: addresses answer, a second copy is refused, a killed child comes back, Ctrl-C ends all."""
     first = start()
     first.wait_ready()
     password = re.search(r"First user: +admin +password +(\S+)", first.output)
@@ -100,12 +100,17 @@ def test_starts_serves_restarts_what_crashes_and_stops_in_order(start: Start) ->
 
     second = start()
     refusal = one_sentence(second)
-    assert f"already running in {first.home} (process {first.popen.pid}, http://127.0.0.1:{first.port})" in refusal
+    assert (
+        f"already running in {first.home} (process {first.popen.pid}, http://127.0.0.1:{first.port})"
+        in refusal
+    )
 
     web = first.child("web")
     web.kill()
     first.wait_for("web ended (killed by SIGKILL): starting it again in 0.5 s")
-    eventually(lambda: status(f"http://127.0.0.1:{first.port}/admin/login/") == 200, 20, saying="web comes back")
+    eventually(
+        lambda: status(f"http://127.0.0.1:{first.port}/admin/login/") == 200, 20, saying="web comes back"
+    )
 
     assert (first.home / "state.json").stat().st_mode & 0o777 == 0o600
     assert not any(secret in line for line in command_lines(first.family()))
@@ -118,7 +123,7 @@ def test_starts_serves_restarts_what_crashes_and_stops_in_order(start: Start) ->
 
 
 def test_kill_9_leaves_nothing_and_a_second_start_keeps_the_data(start: Start, place: Path) -> None:
-    """The guardian stops everything in time, PostgreSQL in order; what was committed is there at the next start."""
+    """The guardian stops everything in time, PostgreSQL in order; the next start has the data."""
     first = start()
     first.wait_ready()
     with database(first) as session:
