@@ -32,7 +32,7 @@ class StandaloneProcess:
     def __init__(
         self, home: Path, *arguments: str, python: Mapping[str, str] | None = None, **popen: Any
     ) -> None:
-        """`python`: more environment; PYTHON in it is the path of another interpreter (see `shared_python`)."""
+        """`python`: more environment; PYTHON in it is another interpreter (see `shared_python`)."""
         self.home = home
         self.port, self.flower_port = ports.choose(), ports.choose()
         self.output_path = Path(tempfile.mkdtemp(prefix="celeriac-output-")) / "output"
