@@ -20,6 +20,7 @@ import psutil
 import psycopg
 import pytest
 
+from orchestrator.standalone import main as standalone
 from orchestrator.standalone import ports
 from orchestrator.standalone.account import server_account
 from orchestrator.standalone.binaries import postgres as find_postgres
@@ -227,3 +228,37 @@ def test_a_stop_while_starting_leaves_nothing(start: Start) -> None:
     eventually(lambda: not living(family), 5)
     assert not psutil.pid_exists(process.popen.pid)
     assert ports.is_free(process.port)
+
+
+RUN = """
+id: standalone_run
+params: {code: {type: integer, default: 0}}
+tasks:
+  first: {type: shell, command: "echo hello"}
+  second: {type: shell, command: "exit {{ params.code }}", depends_on: [first]}
+"""
+
+
+def test_runs_one_document_and_exits_with_its_outcome(start: Start, place: Path) -> None:
+    """The table of every task's final state is shown, all is stopped, and the exit code says how it went."""
+    document = place / "run.yaml"
+    document.write_text(RUN)
+    with socket.socket() as taken:
+        if ports.is_free(standalone.WEB_PORT):
+            taken.bind((ports.LOOPBACK, standalone.WEB_PORT))
+            taken.listen()
+        good = start("--run", str(document), "--exit")  # nobody asked for that port: it takes another one
+        assert good.wait(60) == 0, good.output
+    assert re.search(r"first +success", good.output), good.output
+    assert re.search(r"second +success", good.output), good.output
+    assert "running" not in good.state
+    bad = start("--run", str(document), "--param", "code=3", "--exit")
+    assert bad.wait(60) == 1, bad.output
+    assert re.search(r"first +success", bad.output), bad.output
+    assert re.search(r"second +failed", bad.output), bad.output
+
+
+def test_a_run_of_no_file_is_one_sentence(start: Start) -> None:
+    """Before anything is started."""
+    process = start("--run", "missing.yaml", "--exit")
+    assert one_sentence(process) == "There is no file missing.yaml: give --run the path of a DAG document."
