@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -70,6 +72,8 @@ def run(ctx: Context[HttpParameters]) -> Outcome:
 
 def build(client: httpx.Client, ctx: Context[HttpParameters]) -> httpx.Request:
     """The request, with a key by which the receiver can tell a repetition of an unsafe one."""
+    import httpx
+
     given = ctx.parameters
     headers = {"accept-encoding": "gzip, deflate", "user-agent": "celeriac"}
     headers |= {name.lower(): value for name, value in given.headers.items()}
@@ -80,9 +84,8 @@ def build(client: httpx.Client, ctx: Context[HttpParameters]) -> httpx.Request:
         body["json"] = given.json_body
     elif given.body is not None:
         body["content"] = given.body
-    request = client.build_request(
-        given.method, given.url, params=given.params or None, headers=headers, **body
-    )
+    url = httpx.URL(given.url).copy_merge_params(given.params)
+    request = client.build_request(given.method, url, headers=headers, **body)
     if given.auth is not None:
         request = next(_basic(given).auth_flow(request))
     return request
@@ -95,6 +98,20 @@ def _basic(given: HttpParameters) -> httpx.BasicAuth:
     return httpx.BasicAuth(given.auth.user, given.auth.password)
 
 
+_UNLOGGED: ContextVar[bool] = ContextVar("unlogged", default=False)
+logging.getLogger("httpx").addFilter(lambda record: not _UNLOGGED.get())
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Keep httpx from logging our URL, whose query may hold a secret."""
+    token = _UNLOGGED.set(True)
+    try:
+        yield
+    finally:
+        _UNLOGGED.reset(token)
+
+
 def exchange(
     client: httpx.Client, request: httpx.Request, given: HttpParameters
 ) -> tuple[httpx.Response, bytes]:
@@ -103,7 +120,9 @@ def exchange(
     for _ in range(MAX_REDIRECTS + 1):
         if request.url.scheme not in ("http", "https") or not request.url.host:
             raise Refused("only http and https URLs with a host are allowed")
-        with closing(client.send(request, stream=True, follow_redirects=False)) as answer:
+        with unlogged():
+            answer = client.send(request, stream=True, follow_redirects=False)
+        with closing(answer):
             onward = answer.next_request if given.follow_redirects else None
             if onward is None:
                 keep = given.output in ("json", "text") or not given.expects(answer.status_code)

@@ -30,7 +30,7 @@ def run(ctx: Context[SqlParameters]) -> Outcome:
         return Fail(message=_first_line(error), reason=Reason.TIMED_OUT)
     except sqlite3.OperationalError as error:
         stopped = str(error) == "interrupted"
-        message = "the statement took longer than it may" if stopped else str(error)
+        message = "the statement took longer than it may" if stopped else f"{error}{_hint(given)}"
         return Fail(message=message, reason=Reason.TIMED_OUT if stopped else Reason.ERROR)
     except (psycopg.Error, sqlite3.Error) as error:
         return Fail(message=f"{type(error).__name__}: {_first_line(error)}{_hint(given)}")
