@@ -50,12 +50,12 @@ def _reader(code: str, read: Callable[[object], Any]) -> BeforeValidator:
 def _read_datetime(value: object) -> datetime:
     if isinstance(value, datetime):
         return value
-    if isinstance(value, str):
-        try:
-            return datetime.fromisoformat(value.strip())
-        except ValueError:
-            pass
-    raise ValueError('is not a time: write a date or a date and time in ISO form, such as "2025-01-31T02:00"')
+    try:
+        return datetime.fromisoformat(value.strip() if isinstance(value, str) else "")
+    except ValueError as error:
+        raise ValueError(
+            'is not a time: write a date or a date and time in ISO form, such as "2025-01-31T02:00"'
+        ) from error
 
 
 def _read_number(value: object) -> float:

@@ -22,6 +22,7 @@ EVENT_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAG = "tag:yaml.org,2002:"
 _MAX_DIGITS = 400
+MAX_EXPANSION = 500_000  # characters and values that all aliases of a document may stand for
 _MERGE = object()  # stands for the key `<<`
 _INT = re.compile(r"[-+]?[0-9]+", re.ASCII)
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
@@ -134,6 +135,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self.max_weight = max_weight
         self.weight = 0
+        self.expanded = 0
         self.stack: list[_Frame] = []
         self.anchors: dict[str, _Anchor] = {}
         self.documents = 0
@@ -259,6 +261,11 @@ class _Reader:
         if len(self.stack) + anchor.height > MAX_DEPTH:
             self._stop("too_deep", event, f"is nested deeper than {MAX_DEPTH} levels")
         self._weigh(anchor.weight, event)
+        self.expanded += anchor.weight
+        if self.expanded > MAX_EXPANSION:
+            self._stop(
+                "too_large", event, f"has aliases that expand to more than {MAX_EXPANSION:,} characters"
+            )
         self._enter(event)
         self._put(_copy(anchor.value), anchor.height)
 

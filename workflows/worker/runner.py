@@ -184,7 +184,7 @@ def _ready(operator: OperatorType, task: PlannedTask, scope: Scope) -> dict[str,
     for name, value in task.parameters.items():
         if name in operator.evaluates and isinstance(value, str):
             ready[name] = _holds(value, scope)
-        elif templating.is_template(value):
+        elif name not in operator.raw_fields and templating.is_template(value):
             context = scope(templating.tasks_named(value))
             quote = operator.quote if name in operator.quote_fields else None
             ready[name] = templating.render(value, context, max_chars=conf.RENDER_MAX_CHARS, quote=quote)
