@@ -6,6 +6,7 @@ import secrets
 import sys
 from typing import Any
 
+from api import conf as api_conf
 from orchestrator import env
 
 _STATE = env.standalone_state()
@@ -20,7 +21,7 @@ ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "orchestrator.apps.CeleriacAdminConfig",  # "django.contrib.admin" in a host project
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -103,6 +104,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12_000_000
 if env.flag("HTTPS", default=False):
     SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^(health|healthz|readyz)\Z"]  # probes speak plain HTTP to the process
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -159,9 +161,8 @@ CELERIAC: dict[str, Any] = {
     "SQL_CONNECTIONS": _STATE.get("SQL_CONNECTIONS") or {},
 }
 
-REST_FRAMEWORK: dict[str, Any] = {  # replaced by api.conf in the API's own commit
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-}
+REST_FRAMEWORK = api_conf.REST_FRAMEWORK  # [host]
+SPECTACULAR_SETTINGS = api_conf.SPECTACULAR_SETTINGS  # [host]
 
 LOGGING = {
     "version": 1,

@@ -43,22 +43,75 @@ def launch(
     only if the caller's transaction commits.
     Raises UnknownDag, NoVersion, DagPaused, BadParams.
     """
+    return launch_once(
+        dag,
+        params=params,
+        trigger=trigger,
+        logical_date=logical_date,
+        external_id=external_id,
+        user=user,
+        on_commit=on_commit,
+    ).run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launched:
+    """A run, and whether this call made it: False when its external id had been used before."""
+
+    run: DagRun
+    created: bool
+
+
+def launch_once(
+    dag: str | DagVersion,
+    *,
+    params: Mapping[str, Any] | None = None,
+    trigger: str = "manual",
+    logical_date: datetime | None = None,
+    external_id: str | None = None,
+    user: AbstractBaseUser | None = None,
+    on_commit: bool = False,
+) -> Launched:
+    """`launch`, for callers that want to know whether the run is new."""
     if transaction.get_connection().in_atomic_block and not on_commit:
         raise RuntimeError(
             "launch() was called inside a transaction: pass on_commit=True, so that it starts when yours commits"
         )
+    # Before anything that may have changed since: a repetition is answered though the DAG is paused by now.
+    if earlier := _earlier(dag, external_id):
+        return _replayed(earlier, params or {}, logical_date)
     version = dag if isinstance(dag, DagVersion) else current_version(dag)
     date = logical_date or datetime.now(UTC)
     values = checked_params(version, params or {}, date)
     with transaction.atomic():
-        run, created = _insert(version, values, trigger, date, external_id, user)
-        after = Consequences()
-        if created:
-            after = _start(run.pk, version.pk)
+        run_id = _insert(version, values, trigger, date, external_id, user)
+        after = _start(run_id, version.pk) if run_id else Consequences()
         transaction.on_commit(lambda: follow_up(after))
-    if not on_commit:
-        run.refresh_from_db()
-    return run
+    if run_id:
+        return Launched(run=DagRun.objects.get(pk=run_id), created=True)
+    earlier = _earlier(dag, external_id)  # another caller was faster by a moment
+    assert earlier is not None, "only a used external id keeps a run from being inserted"
+    return _replayed(earlier, params or {}, logical_date)
+
+
+def _earlier(dag: str | DagVersion, external_id: str | None) -> DagRun | None:
+    if external_id is None:
+        return None
+    mine = {"dag_id": dag.dag_id} if isinstance(dag, DagVersion) else {"dag__dag_id": dag}
+    runs = DagRun.objects.filter(dag__deleted_at__isnull=True, external_id=external_id, **mine)
+    return runs.select_related("version__dag").defer("version__source", "version__plan").first()
+
+
+def _replayed(run: DagRun, given: Mapping[str, Any], logical_date: datetime | None) -> Launched:
+    """The run of an earlier call, if this one asks for the same.
+
+    What is compared are the parameters as that run's own version and date complete them: defaults may have changed since,
+    and some are made from the date.
+    """
+    date = logical_date or run.logical_date or run.created_at
+    if date != (run.logical_date or date) or checked_params(run.version, given, date) != run.params:
+        raise IdempotencyConflict(external_id=run.external_id, run_id=run.pk)
+    return Launched(run=run, created=False)
 
 
 def current_version(dag_id: str) -> DagVersion:
@@ -110,7 +163,8 @@ def _insert(
     date: datetime,
     external_id: str | None,
     user: AbstractBaseUser | None,
-) -> tuple[DagRun, bool]:
+) -> int | None:
+    """The new run's id, or None when the external id is taken."""
     timeout = (version.document.get("config") or {}).get("timeout") and plans.plan_of(version.pk).timeout
     rows = sql.run(
         _INSERT,
@@ -127,12 +181,7 @@ def _insert(
             0,
         ),
     )
-    if rows:
-        return DagRun.objects.get(pk=rows[0][0]), True
-    run = DagRun.objects.get(dag=version.dag, external_id=external_id)
-    if run.params != values:
-        raise IdempotencyConflict(external_id=external_id, run_id=run.pk)
-    return run, False
+    return int(rows[0][0]) if rows else None
 
 
 def _start(run_id: int, version_id: int) -> Consequences:
@@ -227,4 +276,4 @@ def start_child(held: Claim, child: Child) -> Consequences:
     return _start(rows[0][0], child.version.pk)
 
 
-__all__ = ["CannotSpawn", "Child", "checked_params", "current_version", "follow_up", "launch"]
+__all__ = ["CannotSpawn", "Child", "Launched", "checked_params", "current_version", "follow_up", "launch", "launch_once"]

@@ -1,0 +1,40 @@
+"""Filters of lists. An unknown query parameter is an error: a misspelt filter must not mean "everything"."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import ValidationError
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+
+from api.pagination import known_parameters
+
+M = TypeVar("M", bound=Model)
+
+
+class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]
+    """django-filter, with unknown parameters refused."""
+
+    def filter_queryset(
+        self, request: Request, queryset: QuerySet[M], view: GenericAPIView[M]
+    ) -> QuerySet[M]:
+        """The rows that the query parameters ask for."""
+        filters = self.get_filterset_class(view, queryset)
+        known = {*(filters.base_filters if filters else ()), *known_parameters(view.paginator)}
+        refuse_unknown(request, known)
+        filtered: QuerySet[M] = super().filter_queryset(request, queryset, view)
+        return filtered
+
+
+def refuse_unknown(request: Request, known: set[str]) -> None:
+    """Raise ValidationError for query parameters outside `known`."""
+    unknown: dict[str, Any] = {
+        name: [f"There is no such parameter; known are {', '.join(sorted(known)) or 'none'}."]
+        for name in request.query_params
+        if name not in known
+    }
+    if unknown:
+        raise ValidationError(unknown, code="unknown_parameter")

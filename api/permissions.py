@@ -1,0 +1,28 @@
+"""What each action needs. A view without a table, or an action that is not in it, is closed to everybody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rest_framework.permissions import BasePermission
+
+if TYPE_CHECKING:  # REST framework's views import this module through its settings
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
+
+# Actions that no method was found for: the answer is 405, for whoever is logged in.
+_NOT_ALLOWED = (None, "metadata")
+
+
+class Needed(BasePermission):
+    """A logged-in user with every Django permission that `view.needs[action]` names."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Default deny."""
+        if not (request.user and request.user.is_authenticated):
+            return False
+        action = getattr(view, "action", None)
+        if action in _NOT_ALLOWED:
+            return True
+        needed = getattr(view, "needs", {}).get(action)
+        return needed is not None and request.user.has_perms(needed)

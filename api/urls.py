@@ -1,0 +1,129 @@
+"""Every address of the API, under /api/v1/. None ends in a slash; any other is a 404 for those logged in."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
+from django.urls.converters import IntConverter, StringConverter
+
+from api.dags import DagResource
+from api.documents import DocumentResource
+from api.events import EventResource
+from api.logs import LogDownload, LogResource
+from api.nodes import NodeResource
+from api.pools import PoolResource
+from api.runs import RunResource
+from api.schema import NowhereResource, SchemaView
+from api.task_types import TaskTypeResource
+from api.tasks import TaskResource
+from api.versions import ExportResource, VersionResource
+
+app_name = "api"
+
+
+class DagIdConverter(StringConverter):
+    """The id of a DAG, as documents may have it."""
+
+    regex = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}"
+
+
+class TaskIdConverter(StringConverter):
+    """The id of a task, as documents may have it."""
+
+    regex = r"[A-Za-z_][A-Za-z0-9_.-]{0,199}"
+
+
+class NameConverter(StringConverter):
+    """The name of a pool, a node or a task type."""
+
+    regex = r"[A-Za-z0-9_@.-]{1,200}"
+
+
+class RowIdConverter(IntConverter):
+    """A row's id, within PostgreSQL's bigint."""
+
+    regex = r"[0-9]{1,18}"
+
+
+class NumberConverter(IntConverter):
+    """A version's number, within PostgreSQL's integer."""
+
+    regex = r"[0-9]{1,9}"
+
+
+register_converter(DagIdConverter, "dag_id")
+register_converter(TaskIdConverter, "task_id")
+register_converter(NameConverter, "name")
+register_converter(RowIdConverter, "row_id")
+register_converter(NumberConverter, "number")
+
+_NOWHERE = NowhereResource.as_view(
+    dict.fromkeys(("get", "post", "put", "patch", "delete", "options", "trace"), "nowhere")
+)
+
+v1: list[URLPattern | URLResolver] = [
+    path("dags", DagResource.as_view({"get": "list", "post": "create"}), name="dags"),
+    path(
+        "dags/<dag_id:dag_id>",
+        DagResource.as_view({"get": "retrieve", "patch": "partial_update"}),
+        name="dag",
+    ),
+    path("dags/<dag_id:dag_id>/pause", DagResource.as_view({"post": "pause"}), name="dag-pause"),
+    path("dags/<dag_id:dag_id>/resume", DagResource.as_view({"post": "resume"}), name="dag-resume"),
+    path("dags/<dag_id:dag_id>/runs", RunResource.as_view({"post": "trigger"}), name="dag-runs"),
+    path("dags/<dag_id:dag_id>/versions", VersionResource.as_view({"get": "list"}), name="versions"),
+    path(
+        "dags/<dag_id:dag_id>/versions/<number:number>",
+        VersionResource.as_view({"get": "retrieve"}),
+        name="version",
+    ),
+    path(
+        "dags/<dag_id:dag_id>/versions/<number:number>/document",
+        ExportResource.as_view({"get": "document"}),
+        name="version-document",
+    ),
+    path(
+        "dags/<dag_id:dag_id>/versions/<number:number>/explain",
+        VersionResource.as_view({"get": "explain"}),
+        name="version-explain",
+    ),
+    path("documents/validate", DocumentResource.as_view({"post": "validate"}), name="documents-validate"),
+    path("documents/explain", DocumentResource.as_view({"post": "explain"}), name="documents-explain"),
+    path("documents/schema", DocumentResource.as_view({"get": "json_schema"}), name="documents-schema"),
+    path("runs", RunResource.as_view({"get": "list"}), name="runs"),
+    path("runs/<row_id:run_id>", RunResource.as_view({"get": "retrieve"}), name="run"),
+    path("runs/<row_id:run_id>/cancel", RunResource.as_view({"post": "cancel"}), name="run-cancel"),
+    path("runs/<row_id:run_id>/pause", RunResource.as_view({"post": "pause"}), name="run-pause"),
+    path("runs/<row_id:run_id>/resume", RunResource.as_view({"post": "resume"}), name="run-resume"),
+    path("runs/<row_id:run_id>/events", EventResource.as_view({"get": "list"}), name="run-events"),
+    path("runs/<row_id:run_id>/tasks", TaskResource.as_view({"get": "list"}), name="tasks"),
+    path(
+        "runs/<row_id:run_id>/tasks/<task_id:task_id>", TaskResource.as_view({"get": "retrieve"}), name="task"
+    ),
+    path(
+        "runs/<row_id:run_id>/tasks/<task_id:task_id>/attempts",
+        TaskResource.as_view({"get": "attempts"}),
+        name="task-attempts",
+    ),
+    path(
+        "runs/<row_id:run_id>/tasks/<task_id:task_id>/logs",
+        LogResource.as_view({"get": "list"}),
+        name="task-logs",
+    ),
+    path(
+        "runs/<row_id:run_id>/tasks/<task_id:task_id>/logs/download",
+        LogDownload.as_view({"get": "download"}),
+        name="task-logs-download",
+    ),
+    path("task-types", TaskTypeResource.as_view({"get": "list"}), name="task-types"),
+    path("task-types/<name:name>", TaskTypeResource.as_view({"get": "retrieve"}), name="task-type"),
+    path("pools", PoolResource.as_view({"get": "list"}), name="pools"),
+    path("pools/<name:name>", PoolResource.as_view({"get": "retrieve"}), name="pool"),
+    path("nodes", NodeResource.as_view({"get": "list"}), name="nodes"),
+    path("nodes/<name:name>", NodeResource.as_view({"get": "retrieve"}), name="node"),
+    path("schema", SchemaView.as_view(), name="schema"),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("v1/", include(v1)),
+    re_path(r"^(?P<rest>.*)\Z", _NOWHERE, name="nowhere"),
+]
