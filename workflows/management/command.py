@@ -28,10 +28,10 @@ class EngineCommand(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """The parser, with the example below the options."""
-        epilog = f"Example:\n{self.example}" if self.example else None
-        return super().create_parser(
-            prog_name, subcommand, epilog=epilog, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
+        kwargs["formatter_class"] = RawDescriptionHelpFormatter
+        kwargs["epilog"] = f"Example:\n{self.example}" if self.example else None
+        # Django's own --version (of Django) gives way to the version of a DAG.
+        return super().create_parser(prog_name, subcommand, conflict_handler="resolve", **kwargs)
 
     def execute(self, *args: Any, **options: Any) -> Any:
         """Run, and turn what a person can mend into a sentence."""

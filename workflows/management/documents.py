@@ -11,11 +11,12 @@ from django.core.management.base import CommandError
 from django.db import Error as DatabaseError
 
 from workflows.core import templating, validate
-from workflows.core.errors import InvalidDocument, Problem
+from workflows.core.errors import InvalidDocument, NoVersion, Problem, UnknownDag, UnknownVersion
 from workflows.core.parse import Parsed
 from workflows.core.spec import DagSpec
 from workflows.engine import publish
-from workflows.models import DagVersion
+from workflows.management import text
+from workflows.models import Dag, DagVersion
 from workflows.operators import registry
 
 SUFFIXES: dict[str, Literal["yaml", "json"]] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
@@ -68,7 +69,7 @@ class Published:
         """`daily_sales v3 (new) 12 tasks`."""
         count = self.version.task_count
         word = "new" if self.is_new else "unchanged"
-        return f"{self.version} ({word}) {count} task{'' if count == 1 else 's'}"
+        return f"{self.version.dag.dag_id} v{self.version.number} ({word}) {text.counted(count, 'task')}"
 
 
 class Unfit(CommandError):
@@ -134,3 +135,14 @@ def check_file(path: Path, catalogue: validate.Catalogue) -> Parsed:
     """Every problem of a file."""
     source: Any = read(path)
     return validate.check(source, catalogue, publish.limits(), format_of(path))
+
+
+def stored_version(dag_id: str, number: int | None) -> DagVersion:
+    """A stored version by number, or the current one. Raises UnknownDag, UnknownVersion, NoVersion."""
+    dag = Dag.objects.live().select_related("current_version").filter(dag_id=dag_id).first()
+    if dag is None:
+        raise UnknownDag(dag_id=dag_id)
+    version = dag.current_version if number is None else dag.versions.filter(number=number).first()
+    if version is None:
+        raise NoVersion(dag_id=dag_id) if number is None else UnknownVersion(dag_id=dag_id, number=number)
+    return version
