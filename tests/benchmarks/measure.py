@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import redis
 
-from tests.benchmarks.meter import broker_bytes, cpu_seconds
+from tests.benchmarks.meter import broker_bytes, busy_seconds, cpu_seconds
 from tests.benchmarks.noop import Ledger, check
 from tests.benchmarks.systems.base import System
 from tests.benchmarks.workers import Workers, pause
@@ -32,6 +33,7 @@ class Result:
     cpu_ms_per_task: float  # workers, PostgreSQL and Valkey
     launch_cpu_ms_per_task: float  # the process that launches, while it does
     broker_bytes_per_task: float  # all that Valkey was sent, acknowledgements and counters included
+    others: float  # share of the machine that went to processes which are no part of the measurement
     latencies_ms: list[float] = field(default_factory=list)  # W5: trigger to first start
 
     @property
@@ -60,11 +62,14 @@ class Bench:
         broker = redis.Redis.from_url(self.servers.broker_url)
         watched = [self.servers.postgres.pid, self.servers.valkey.pid, *self.workers[system.name].pids]
         bytes_before, cpu_before = broker_bytes(broker), cpu_seconds(watched)
+        began, machine_before, driver_before = time.monotonic(), busy_seconds(), time.process_time()
         wall, launch_cpu, latencies = (self._latencies if workload.samples else self._throughput)(
             system, workload
         )
         pause(REST)
         cpu, received = cpu_seconds(watched) - cpu_before, broker_bytes(broker) - bytes_before
+        mine, elapsed = cpu + time.process_time() - driver_before, time.monotonic() - began
+        others = (busy_seconds() - machine_before - mine) / elapsed / (os.cpu_count() or 1)
         check(workload, self.ledger.marks())
         system.forget()
         return Result(
@@ -76,6 +81,7 @@ class Bench:
             cpu_ms_per_task=cpu / workload.executions * 1000,
             launch_cpu_ms_per_task=launch_cpu / workload.executions * 1000,
             broker_bytes_per_task=received / workload.executions,
+            others=max(0.0, others),
             latencies_ms=latencies,
         )
 

@@ -44,6 +44,14 @@ def cpu_seconds(roots: list[int]) -> float:
     return total
 
 
+def busy_seconds() -> float:
+    """CPU seconds that the machine has spent on anything until now."""
+    times = psutil.cpu_times()
+    return float(
+        sum(times[:3]) + getattr(times, "irq", 0) + getattr(times, "softirq", 0) + getattr(times, "steal", 0)
+    )
+
+
 def broker_bytes(client: redis.Redis) -> int:
     """Bytes that the broker received from anyone until now."""
     stats: dict[str, Any] = client.info("stats")

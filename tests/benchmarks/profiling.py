@@ -20,7 +20,9 @@ from tests.benchmarks.workloads import Workload
 
 SECONDS = 10
 RATE = 250
-TOP = 25
+TOP = 30
+MOST = 0.9
+IDLE = ("Connection._recv (billiard", "_epoll.poll (kombu", "Condition.wait (threading")
 STATEMENTS = """
 SELECT calls, total_exec_time + total_plan_time AS total, (total_exec_time + total_plan_time) / calls AS mean,
        rows, wal_bytes / calls AS wal, regexp_replace(query, '\\s+', ' ', 'g') AS query
@@ -41,6 +43,11 @@ class Stacks:
     def samples(self) -> int:
         """All of them."""
         return sum(count for _, count in self.counts)
+
+    def busy(self) -> Stacks:
+        """Without the samples in which it waited for work."""
+        counts = tuple((frames, n) for frames, n in self.counts if not any(i in frames[-1] for i in IDLE))
+        return Stacks(title=self.title, path=self.path, counts=counts)
 
     def own(self) -> Counter[str]:
         """Samples by the function on top."""
@@ -75,11 +82,14 @@ def _read(title: str, path: Path) -> Stacks:
 
 
 def _shown(stacks: Stacks) -> str:
-    lines = [f"{stacks.title}: {stacks.samples} samples of {1000 // RATE} ms ({stacks.path})"]
-    for heading, found in (("own", stacks.own()), ("with what it calls", stacks.total())):
-        lines.append(f"  % {heading}")
-        for frame, count in found.most_common(TOP):
-            lines.append(f"  {100 * count / max(1, stacks.samples):5.1f}  {frame}")
+    busy = stacks.busy()
+    share = busy.samples / max(1, stacks.samples)
+    lines = [f"{stacks.title}: busy in {share:.0%} of {stacks.samples} samples ({stacks.path})"]
+    for heading, found in (("own", busy.own()), ("with what it calls", busy.total())):
+        lines.append(f"  % of the busy samples, {heading}")
+        # What is on nearly every stack (main, the event loop) says nothing.
+        telling = [(frame, count) for frame, count in found.most_common() if count < MOST * busy.samples]
+        lines += [f"  {100 * count / busy.samples:5.1f}  {frame}" for frame, count in telling[:TOP]]
     return "\n".join(lines)
 
 

@@ -45,6 +45,7 @@ class Line:
     biggest: int | None
     p50: float | None
     p95: float | None
+    others: float  # share of the machine that something else took
     speed: dict[str, float]  # reference -> median over repetitions of (its wall / this one's wall)
 
 
@@ -81,6 +82,7 @@ def lines(results: Iterable[Result], weights: Mapping[tuple[str, str], Weight]) 
                 biggest=weight.biggest if weight else None,
                 p50=median(percentile(l50, 50) for l50 in latencies) if latencies else None,
                 p95=median(percentile(l95, 95) for l95 in latencies) if latencies else None,
+                others=median(r.others for r in mine),
                 speed={} if latencies else {s: _speed(mine, theirs) for s, theirs in others.items()},
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -29,9 +30,14 @@ class Workers:
         celery = ["celery", "-A", system.app, "worker", *FLAGS, "--concurrency", str(CONCURRENCY)]
         celery += ["--queues", system.queue, "--hostname", f"{system.name}@bench"]
         celery += [part for module in include for part in ("--include", module)]
+        # The references have nothing to do with Django: Celery would look after connections in each task.
+        environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+        environment |= system.environment
         with self.log.open("ab") as output:
             self._processes = [
-                subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdout=output, stderr=output)
+                subprocess.Popen(
+                    [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=output, stderr=output
+                )
                 for command in (celery, *system.companions)
             ]
         for process in self._processes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import redis
@@ -38,6 +38,7 @@ class System(Protocol):
     name: str
     app: str  # for `celery -A`
     queue: str
+    environment: Mapping[str, str]  # of its processes, beside the bench's own
     companions: Sequence[list[str]]  # modules and arguments of what runs beside the worker
 
     def prepare(self, workload: Workload) -> None:
@@ -72,4 +73,4 @@ def reference_app(name: str, database: int) -> Celery:
 
 def store(database: int) -> redis.Redis:
     """A plain client of a system's database; it connects at first use, after the fork of a worker."""
-    return redis.Redis.from_url(broker_url(database), decode_responses=True)
+    return redis.Redis.from_url(broker_url(database), decode_responses=True, socket_timeout=None)

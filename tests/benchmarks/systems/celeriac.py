@@ -49,7 +49,7 @@ class Celeriac:
     companions = (["manage", "reconcile", "--forever"],)
 
     def __init__(self, servers: Servers, home: Path) -> None:
-        os.environ |= {
+        self.environment = {
             "DJANGO_SETTINGS_MODULE": "orchestrator.settings",
             "DATABASE_URL": servers.database_url,
             "BROKER_URL": servers.broker_url,
@@ -58,10 +58,14 @@ class Celeriac:
             "SECRET_KEY": secrets.token_urlsafe(48),
             "LOG_LEVEL": "WARNING",
         }
+        os.environ |= self.environment
         import django
         from django.core.management import call_command
 
         django.setup()
+        # Read by now; left here, `celery` would take BROKER_URL for the broker of every other system.
+        for name in self.environment:
+            del os.environ[name]
         call_command("migrate", verbosity=0)
         self._session = psycopg.connect(servers.database_url, autocommit=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 
 import redis
 
@@ -14,7 +15,8 @@ from tests.benchmarks.workloads import Workload
 class Reference:
     """Base of the references' drivers."""
 
-    companions: tuple[list[str], ...] = ()
+    environment: Mapping[str, str] = {}
+    companions: Sequence[list[str]] = ()
 
     def __init__(self, name: str, app: str, database: int) -> None:
         self.name = name
@@ -29,12 +31,13 @@ class Reference:
         """Until every run was announced."""
         missing, until = set(runs), time.monotonic() + timeout
         while missing:
-            found = self.redis.blpop([FINISHED], timeout=max(0.1, until - time.monotonic()))
-            if found is None:
+            found = self.redis.blpop([FINISHED], timeout=1)
+            if found is not None:
+                missing.discard(found[1])
+            elif time.monotonic() > until:
                 raise NotFinished(
                     f"{self.name}: {len(missing)} of {len(runs)} runs did not end in {timeout:.0f} s"
                 )
-            missing.discard(found[1])
         return time.time()
 
     def forget(self) -> None:
