@@ -1,4 +1,4 @@
-"""Django settings of Celeriac's own project. A host project needs only the parts marked [host]; see docs/host-project.md."""
+"""Django settings of Celeriac's own project; a host project needs what is marked [host] (docs/host-project.md)."""
 
 from __future__ import annotations
 
@@ -145,7 +145,12 @@ CELERY_WORKER_ETA_TASK_LIMIT = 100
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_TIMEOUT = 4
-CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 3, "interval_start": 0.05, "interval_step": 0.2, "interval_max": 1}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 3,
+    "interval_start": 0.05,
+    "interval_step": 0.2,
+    "interval_max": 1,
+}
 CELERY_DB_REUSE_MAX = 1_000_000
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True

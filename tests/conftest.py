@@ -102,7 +102,7 @@ def live_stack(
 ) -> Iterator[Callable[..., Stack]]:
     """A factory of real processes on a fresh database, which this process's Django uses too.
 
-    `stack = live_stack(workers=1, concurrency=2, reconciler=True, web=False, beat=False, env={})`, once a test.
+    `live_stack(workers=1, concurrency=2, reconciler=True, web=False, beat=False, env={})` once in a test.
     """
     from django.db import connections
 
