@@ -10,7 +10,8 @@ from typing import Any
 
 from jinja2 import Undefined
 
-MAX_CHARS = 1_000_000  # of any text, and items of any collection, that an expression may make
+MAX_CHARS = 1_000_000  # of any text that an expression may make
+ITEM_CHARS = 8  # what one item of a collection counts as
 MAX_DEPTH = 64
 
 
@@ -21,7 +22,7 @@ class TooLarge(ValueError):
 def check_length(length: int, limit: int = MAX_CHARS) -> None:
     """Raise TooLarge when a text or a list would be longer than the limit."""
     if length > limit:
-        raise TooLarge(f"the result would be longer than {limit:,} characters or items")
+        raise TooLarge(f"the result would be longer than {limit:,} characters")
 
 
 def text_of(value: Any) -> str:
@@ -47,7 +48,7 @@ def weight(value: Any) -> int:
     todo = [value]
     while todo:
         part = todo.pop()
-        total += 1 if not isinstance(part, str) else len(part)
+        total += len(part) if isinstance(part, str) else ITEM_CHARS
         if isinstance(part, dict):
             todo.extend(part)
             todo.extend(part.values())
@@ -82,7 +83,7 @@ class _Copier:
         self.limit = limit
 
     def copy(self, value: Any, depth: int) -> Any:
-        self._spend(len(value) if isinstance(value, str) else 1)
+        self._spend(len(value) if isinstance(value, str) else ITEM_CHARS)
         if value is None or isinstance(value, (bool, int)):
             return value
         if isinstance(value, str):
@@ -116,4 +117,4 @@ class _Copier:
     def _spend(self, amount: int) -> None:
         self.left -= amount
         if self.left < 0:
-            raise TooLarge(f"the result would be longer than {self.limit:,} characters or items")
+            raise TooLarge(f"the result would be longer than {self.limit:,} characters")

@@ -222,8 +222,7 @@ class _Renderer:
                 expression=text, why="statements are not available here, only {{ expressions }}"
             )
         run = _runner(text, self.native)
-        with_limit = min(self.left, plain.MAX_CHARS)
-        result = _guarded(text, lambda: run(self.context, with_limit))
+        result = _guarded(text, lambda: run(self.context, plain.MAX_CHARS))
         self.left -= plain.weight(result)
         if self.left < 0:
             raise RenderError(expression=text, why=f"the result is longer than {self.max_chars:,} characters")
