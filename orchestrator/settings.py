@@ -1,4 +1,4 @@
-"""Django settings of Celeriac's own project; a host project needs what is marked [host] (docs/host-project.md)."""
+"""Django settings of Celeriac's own project; a host project needs what is marked [host]."""
 
 from __future__ import annotations
 
