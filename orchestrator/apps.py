@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class OrchestratorConfig(AppConfig):
@@ -10,3 +11,10 @@ class OrchestratorConfig(AppConfig):
 
     name = "orchestrator"
     verbose_name = "Orchestrator"
+
+
+class CeleriacAdminConfig(admin_apps.AdminConfig):
+    """Django's admin with our site as the default one."""
+
+    default = False  # for this module; the settings name it
+    default_site = "orchestrator.site.CeleriacSite"
