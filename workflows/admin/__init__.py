@@ -1,0 +1,7 @@
+"""The admin: every table readable, and actions that go through the engine. Nothing here writes a state."""
+
+from __future__ import annotations
+
+from workflows.admin import definition, event_log, resource
+
+__all__ = ["definition", "event_log", "resource", "run", "task"]

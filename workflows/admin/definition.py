@@ -1,0 +1,252 @@
+"""DAGs and their versions. A DAG changes by publishing a version; runs start from its page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.postgres.expressions import ArraySubquery
+from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, QuerySet
+from django.db.models.functions import JSONObject
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from workflows.admin import filters, launching, publishing, show, version_page
+from workflows.admin.bases import EMPTY, ReadOnlyAdmin, link_to, list_url, may
+from workflows.engine import control
+from workflows.models import Dag, DagRun, DagVersion
+
+_STRIP = 8
+_SHOWN = 20
+
+
+def _last_runs() -> ArraySubquery:
+    runs = DagRun.objects.filter(dag=OuterRef("pk")).order_by("-id")
+    return ArraySubquery(runs.values(one=JSONObject(id="id", state="state"))[:_STRIP])
+
+
+@admin.register(Dag)
+class DagAdmin(ReadOnlyAdmin[Dag]):
+    """DAGs: run now, pause, resume, publish a version."""
+
+    list_display = ("dag_id", "title", "switch", "version", "last_runs", "owner", "tag_list", "updated_at")
+    list_filter = (filters.PausedFilter, filters.TagFilter, "owner")
+    search_fields = ("dag_id", "name", "description", "owner")
+    date_hierarchy = "created_at"
+    ordering = ("dag_id",)
+    actions = ("run_now", "pause", "resume")
+
+    # Publishing is what adding and changing mean here.
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return may(request, "add_dagversion")
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may start runs."""
+        return may(request, "add_dagrun")
+
+    def has_control_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may pause and resume."""
+        return may(request, "change_dagrun")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Dag]:
+        """With the current version's number and the last runs, without documents and plans."""
+        rows = super().get_queryset(request).select_related("current_version")
+        large = (f"current_version__{name}" for name in version_page.LARGE)
+        return rows.defer(*large).annotate(strip=_last_runs())
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages of a DAG beside Django's own."""
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/new-version/", view(self.new_version_view), name="workflows_dag_new_version"),
+            path("<int:pk>/run/", view(self.run_view), name="workflows_dag_run"),
+            path("<int:pk>/pause/", view(self.pause_view), name="workflows_dag_pause"),
+            path("<int:pk>/resume/", view(self.resume_view), name="workflows_dag_resume"),
+            *super().get_urls(),
+        ]
+
+    # Columns
+
+    @admin.display(description=_("name"), ordering="name")
+    def title(self, dag: Dag) -> str:
+        return dag.name if dag.name != dag.dag_id else ""
+
+    @admin.display(description=_("switch"), ordering="paused_at")
+    def switch(self, dag: Dag) -> SafeString:
+        if dag.deleted_at is not None:
+            return show.badge("deleted")
+        return show.badge("paused" if dag.paused_at else "active")
+
+    @admin.display(description=_("version"))
+    def version(self, dag: Dag) -> SafeString:
+        if dag.current_version is None:
+            return SafeString(EMPTY)
+        return link_to("dagversion", dag.current_version.pk, f"v{dag.current_version.number}")
+
+    @admin.display(description=_("last runs"))
+    def last_runs(self, dag: Dag) -> SafeString:
+        runs: list[dict[str, Any]] = list(reversed(dag.strip))  # type: ignore[attr-defined]
+        url = "admin:workflows_dagrun_change"
+        items = format_html_join(
+            "",
+            '<a class="dot st-{0}" href="{1}" title="{2}: {3}"><span aria-hidden="true">{4}</span>'
+            '<span class="visually-hidden">{2}: {3}</span></a>',
+            (
+                (
+                    r["state"],
+                    reverse(url, args=[r["id"]]),
+                    r["id"],
+                    show.label(r["state"]),
+                    show.symbol(r["state"]),
+                )
+                for r in runs
+            ),
+        )
+        return format_html('<span class="strip">{}</span>', items) if runs else SafeString(EMPTY)
+
+    @admin.display(description=_("tags"))
+    def tag_list(self, dag: Dag) -> SafeString:
+        return format_html_join(" ", '<span class="tag">{}</span>', ((tag,) for tag in dag.tags))
+
+    # Actions
+
+    @admin.action(description=_("Run now…"), permissions=["run"])
+    def run_now(self, request: HttpRequest, queryset: QuerySet[Dag]) -> HttpResponse | None:
+        """Open the launch form of the one DAG that is chosen."""
+        chosen = list(queryset.values_list("pk", flat=True)[:2])
+        if len(chosen) == 1:
+            return HttpResponseRedirect(reverse("admin:workflows_dag_run", args=chosen))
+        self.message_user(request, _("Choose one DAG to run."), messages.WARNING)
+        return None
+
+    @admin.action(description=_("Pause"), permissions=["control"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Dag]) -> None:
+        """Refuse new runs of the chosen DAGs."""
+        done = sum(self._switch(request, dag, pause=True) for dag in queryset)
+        text = ngettext("%d DAG paused.", "%d DAGs paused.", done) % done
+        self.message_user(request, text, messages.SUCCESS if done else messages.WARNING)
+
+    @admin.action(description=_("Resume"), permissions=["control"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Dag]) -> None:
+        """Allow new runs of the chosen DAGs."""
+        done = sum(self._switch(request, dag, pause=False) for dag in queryset)
+        text = ngettext("%d DAG resumed.", "%d DAGs resumed.", done) % done
+        self.message_user(request, text, messages.SUCCESS if done else messages.WARNING)
+
+    def _switch(self, request: HttpRequest, dag: Dag, *, pause: bool) -> bool:
+        if dag.deleted_at is not None:
+            return False
+        done = control.pause_dag(dag.dag_id) if pause else control.resume_dag(dag.dag_id)
+        if done:
+            self.log_change(request, dag, "paused" if pause else "resumed")
+        return done
+
+    # Pages
+
+    def page(self, request: HttpRequest, row: Dag) -> HttpResponse:
+        """The page of a DAG: what it is, its versions, its last runs, and the way to act."""
+        dag = row
+        live = dag.deleted_at is None
+        context = self.page_context(
+            request,
+            title=dag.dag_id,
+            dag=dag,
+            switch=self.switch(dag),
+            strip=self.last_runs(dag),
+            runs=launching.run_lines(dag, _SHOWN) if may(request, "view_dagrun") else [],
+            runs_url=list_url("dagrun", dag__id__exact=dag.pk),
+            versions=version_page.version_lines(dag, _SHOWN) if may(request, "view_dagversion") else [],
+            versions_url=list_url("dagversion", dag__id__exact=dag.pk),
+            may_publish=self.has_add_permission(request),
+            may_run=live and dag.current_version_id and self.has_run_permission(request),
+            may_control=live and self.has_control_permission(request),
+        )
+        return TemplateResponse(request, "workflows/admin/dag.html", context)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Publish the first version of a new DAG."""
+        return publishing.page(self, request, None)
+
+    def new_version_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Publish the next version of a DAG."""
+        return publishing.page(self, request, get_object_or_404(Dag, pk=pk))
+
+    def run_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The launch form."""
+        return launching.page(self, request, get_object_or_404(Dag.objects.live(), pk=pk))
+
+    def pause_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Pause from the DAG's page."""
+        return self._switch_view(request, pk, pause=True)
+
+    def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Resume from the DAG's page."""
+        return self._switch_view(request, pk, pause=False)
+
+    def _switch_view(self, request: HttpRequest, pk: int, *, pause: bool) -> HttpResponse:
+        if not self.has_control_permission(request):
+            raise PermissionDenied
+        dag = get_object_or_404(Dag.objects.live(), pk=pk)
+        if request.method == "POST" and self._switch(request, dag, pause=pause):
+            done = _("Paused: no new run starts.") if pause else _("Resumed: new runs may start.")
+            self.message_user(request, done, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:workflows_dag_change", args=[pk]))
+
+
+@admin.register(DagVersion)
+class DagVersionAdmin(ReadOnlyAdmin[DagVersion]):
+    """Versions: immutable, each with its document and its plan."""
+
+    list_display = ("label", "dag_link", "task_count", "note", "runs", "created_by", "created_at")
+    list_filter = ("source_format", "created_at")
+    search_fields = ("dag__dag_id", "note", "content_hash")
+    date_hierarchy = "created_at"
+    list_select_related = ("dag", "created_by")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DagVersion]:
+        """Without documents and plans, which may be megabytes each."""
+        rows = super().get_queryset(request).select_related("dag", "created_by", "dag__current_version")
+        return rows.defer(
+            *version_page.LARGE, *(f"dag__current_version__{name}" for name in version_page.LARGE)
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        """The document as plain text, beside Django's own pages."""
+        view = self.admin_site.admin_view(self.source_view)
+        return [path("<int:pk>/source/", view, name="workflows_dagversion_source"), *super().get_urls()]
+
+    @admin.display(description=_("version"), ordering="id")
+    def label(self, version: DagVersion) -> str:
+        return version_page.label(version)
+
+    @admin.display(description=_("DAG"), ordering="dag__dag_id")
+    def dag_link(self, version: DagVersion) -> SafeString:
+        return link_to("dag", version.dag.pk, version.dag.dag_id)
+
+    @admin.display(description=_("runs"))
+    def runs(self, version: DagVersion) -> SafeString:
+        return format_html(
+            '<a href="{}">{}</a>', list_url("dagrun", version__id__exact=version.pk), _("runs")
+        )
+
+    def page(self, request: HttpRequest, row: DagVersion) -> HttpResponse:
+        """The page of a version: its document, and what the compiler made of it."""
+        version = row
+        context = self.page_context(request, **version_page.context(version))
+        return TemplateResponse(request, "workflows/admin/version.html", context)
+
+    def source_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The document byte for byte."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        version = get_object_or_404(DagVersion, pk=pk)
+        return HttpResponse(version.source, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,126 @@
+"""How the pages write states, durations, JSON and logs. Everything returned is escaped or plain text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from workflows.conf import conf
+from workflows.core.states import TaskState
+from workflows.models import Node
+
+# Symbol and text carry the meaning; colour only helps (pages.css, class st-<state>).
+_LOOK: Mapping[str, tuple[str, Promise]] = MappingProxyType(
+    {
+        TaskState.PENDING.value: ("○", _("pending")),
+        TaskState.QUEUED.value: ("◔", _("queued")),
+        TaskState.RUNNING.value: ("▶", _("running")),
+        TaskState.DEFERRED.value: ("…", _("deferred")),
+        TaskState.RETRYING.value: ("↻", _("retrying")),
+        TaskState.SUCCESS.value: ("✓", _("success")),
+        TaskState.FAILED.value: ("✗", _("failed")),
+        TaskState.SKIPPED.value: ("↷", _("skipped")),
+        TaskState.UPSTREAM_FAILED.value: ("⊘", _("upstream failed")),
+        TaskState.CANCELLED.value: ("■", _("cancelled")),
+        # Not states: marks and ends of attempts.
+        "paused": ("‖", _("paused")),
+        "active": ("●", _("active")),
+        "alive": ("●", _("alive")),
+        "silent": ("!", _("silent")),
+        "stopped": ("■", _("stopped")),
+        "lost": ("!", _("lost")),
+        "handed_back": ("↩", _("handed back")),
+    }
+)
+STATE_ORDER = [s.value for s in TaskState]
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def badge(state: str, *, count: int | None = None) -> SafeString:
+    """A state as symbol, text and colour; with `count`, how many are in it."""
+    symbol, label = _LOOK.get(state, ("·", state))
+    number = format_html(' <span class="n">{}</span>', count) if count is not None else ""
+    return format_html(
+        '<span class="badge st-{}"><span class="sym" aria-hidden="true">{}</span>{}{}</span>',
+        state,
+        symbol,
+        label,
+        number,
+    )
+
+
+def label(state: str) -> str:
+    """The state's name in the reader's language."""
+    return str(_LOOK[state][1]) if state in _LOOK else state
+
+
+def symbol(state: str) -> str:
+    """The state's symbol alone, for narrow places that also carry a title."""
+    return _LOOK.get(state, ("·", ""))[0]
+
+
+def reason(word: str) -> str:
+    """A word of the reason vocabulary, as it is read."""
+    return word.replace("_", " ")
+
+
+def duration(start: datetime | None, end: datetime | None = None) -> str:
+    """Wall time from start to end, or to now: 0.4 s, 12 s, 3 m 05 s, 2 h 10 m, 3 d 4 h."""
+    if start is None:
+        return ""
+    return seconds(max(0.0, ((end or timezone.now()) - start).total_seconds()))
+
+
+def seconds(total: float) -> str:
+    """A number of seconds as people say it."""
+    if total < 10:
+        return f"{total:.1f} s"
+    whole = int(total)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} m"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def pretty(value: Any) -> str:
+    """JSON for people."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def log_text(text: str) -> str:
+    """Log text for a page: without colour codes and control characters, carriage returns made line ends."""
+    plain = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROL.sub("", plain)
+
+
+def size(characters: int) -> str:
+    """A size in characters, rounded."""
+    if characters < 1000:
+        return str(characters)
+    return f"{characters / 1000:.0f} k" if characters < 1_000_000 else f"{characters / 1_000_000:.1f} M"
+
+
+def alive_since() -> datetime:
+    """A node that was heard of after this moment is alive."""
+    return timezone.now() - timedelta(seconds=conf.LEASE_SECONDS)
+
+
+def node_state(node: Node) -> str:
+    """stopped, alive, or silent: no heartbeat for the length of a lease."""
+    if node.stopped_at is not None:
+        return "stopped"
+    return "alive" if node.heartbeat_at > alive_since() else "silent"
