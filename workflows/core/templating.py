@@ -179,8 +179,8 @@ def render(
 
     A text that is exactly one `{{ expression }}` becomes the expression's value, any other text stays text.
     `max_chars` bounds all that is rendered together. `simple` refuses statements: without loops a template
-    ends soon, so it may run outside a worker. `quote` makes text of every value that an expression puts into the text,
-    so that a value stays one word of a command whatever it holds; the result is text then.
+    ends soon, so it may run outside a worker. `quote` makes text of every value that an expression puts into
+    the text, so that a value stays one word of a command whatever it holds; the result is text then.
     """
     scope = {**context, QUOTE: quote} if quote is not None else context
     return _Renderer(scope, max_chars, simple, native=quote is None).value(value)

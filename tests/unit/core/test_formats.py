@@ -14,10 +14,12 @@ from workflows.core.errors import InvalidDocument, Problem
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=20)
 ODD_TEXT = st.sampled_from(
-    ["yes", "1", "0o17", "0x1f", "1e3", ".5", "2025-01-31", "12:30", "null", "~", "", " a", "a ", "<<", "=", "-",
-     "a: b", "# c", "a\nb", "a\nb\n", " a\nb", "a\n\n", "\n", "\n\na", "a\tb\nc", "a\r\nb", "é\u2028x\ny", "\ufeffx",
-     "- a", "{a", "[a", "*a", "&a", "!a", "|", ">", "%a", "@a", "`a", "'", '"', "\\", "a #b", "1_000", "true", "inf",
-     ".inf", ".nan", "?", "? a", ":", "a:", "\x7f", "\x85", "0" * 500, "---", "...", "a\n---\nb"]
+    ["yes", "1", "0o17", "0x1f", "1e3", ".5", "2025-01-31", "12:30", "null", "~", "", " a", "a ", "<<",
+     "=", "-", "a: b", "# c", "a\nb", "a\nb\n", " a\nb", "a\n\n", "\n", "\n\na", "a\tb\nc", "a\r\nb",
+     "é\u2028x\ny",
+     "\ufeffx",
+     "- a", "{a", "[a", "*a", "&a", "!a", "|", ">", "%a", "@a", "`a", "'", '"', "\\", "a #b", "1_000", "true",
+     "inf", ".inf", ".nan", "?", "? a", ":", "a:", "\x7f", "\x85", "0" * 500, "---", "...", "a\n---\nb"]
 )  # fmt: skip
 SCALARS = (
     st.none()
@@ -91,7 +93,8 @@ def test_reading_never_raises(source: str | bytes) -> None:
 def test_yaml_has_the_types_of_json_and_no_surprises() -> None:
     text = "a: [yes, on, n, 2025-01-31, 12:30:45, 1_000, 010, 0o17, 1e3, .5, ~, null, true, True, '1']\n1: x"
     assert formats.load(text).data == {
-        "a": ["yes", "on", "n", "2025-01-31", "12:30:45", "1_000", 10, 15, 1000.0, 0.5, None, None, True, True, "1"],
+        "a": ["yes", "on", "n", "2025-01-31", "12:30:45", "1_000", 10, 15, 1000.0, 0.5, None, None, True,
+              True, "1"],
         "1": "x",
     }  # fmt: skip
 
