@@ -39,6 +39,7 @@ HEADINGS = (
     "biggest",
     "p50 ms",
     "p95 ms",
+    "others",
 )
 
 
@@ -92,6 +93,7 @@ def _cells(line: Line, product: Line | None) -> list[str]:
     cells += [number(line.cpu_ms_per_task, ".2f"), number(line.launch_cpu_ms_per_task, ".2f")]
     cells += [number(line.bytes_per_task, ".0f"), number(line.biggest, "d")]
     cells += [number(line.p50, ".1f"), number(line.p95, ".1f")]
+    cells.append(f"{line.others:.0%}")
     if product and line is not product and line.system in product.speed:
         cells.append(f"Celeriac's speed is {product.speed[line.system]:.2f} x")
     return cells
@@ -107,9 +109,9 @@ def table(found: Sequence[Line], workloads: Iterable[Workload]) -> str:
         product = next((line for line in mine if line.system == PRODUCT), None)
         rows = [_cells(line, product) for line in mine]
         text = [f"{workload.name}: {workload.title} ({workload.executions} tasks)"]
-        for row in [list(HEADINGS), *rows]:
-            text.append("  " + row[0].ljust(10) + "".join(cell.rjust(9) for cell in row[1:10]) + "".join(
-                f"   {cell}" for cell in row[10:]))  # fmt: skip
+        for first, *cells in [list(HEADINGS), *rows]:
+            figures, remarks = cells[: len(HEADINGS) - 1], cells[len(HEADINGS) - 1 :]
+            text.append("   ".join(["  " + first.ljust(10) + "".join(c.rjust(9) for c in figures), *remarks]))
         blocks.append("\n".join(text))
     return "\n\n".join(blocks)
 

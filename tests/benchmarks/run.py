@@ -45,7 +45,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     if unknown:
         parser.error(f"unknown systems: {', '.join(sorted(unknown))}")
     if options.once:
-        options.scale, options.repeat = min(options.scale, 0.1), 1
+        options.scale = min(options.scale, 0.1)
     return options
 
 
@@ -80,23 +80,24 @@ def measure(bench: Bench, systems: Sequence[System], chosen: Sequence[Workload],
 
 def weigh(
     found: Servers, ledger: Ledger, systems: Sequence[System], chosen: Sequence[Workload], home: Path
-) -> dict[tuple[str, str], summary.Weight]:
+) -> tuple[dict[tuple[str, str], summary.Weight], list[Result]]:
     """The messages of each workload, with workers of their own, since weighing costs time."""
     weights: dict[tuple[str, str], summary.Weight] = {}
+    results: list[Result] = []
     with (
         weighing(home / "weights") as scales,
         crew(systems, home, found.guardian, "tests.benchmarks.weighed") as workers,
     ):
         bench = Bench(servers=found, ledger=ledger, workers=workers)
-        for system in systems:
-            for workload in chosen:
+        for workload in chosen:
+            for system in systems:
                 scales.clear()
-                bench.run(system, workload)
+                results.append(bench.run(system, workload))
                 sizes = scales.sizes()
                 weights[workload.name, system.name] = summary.Weight(
                     messages=len(sizes), total=sum(sizes), biggest=max(sizes)
                 )
-    return weights
+    return weights, results
 
 
 def compare(found: Servers, ledger: Ledger, home: Path, options: argparse.Namespace) -> bool:
@@ -104,11 +105,14 @@ def compare(found: Servers, ledger: Ledger, home: Path, options: argparse.Namesp
     systems = [connect(name, found, home) for name in options.systems]
     every = workloads.standard(options.scale)
     chosen = [every[name] for name in options.only or every]
-    with crew(systems, home, found.guardian) as workers:
-        bench = Bench(servers=found, ledger=ledger, workers=workers)
-        warm_up(bench, systems)
-        results = measure(bench, systems, chosen, options.repeat)
-    lines = summary.lines(results, weigh(found, ledger, systems, chosen, home))
+    results: list[Result] = []
+    if not options.once:
+        with crew(systems, home, found.guardian) as workers:
+            bench = Bench(servers=found, ledger=ledger, workers=workers)
+            warm_up(bench, systems)
+            results = measure(bench, systems, chosen, options.repeat)
+    weights, unmeasured = weigh(found, ledger, systems, chosen, home)
+    lines = summary.lines(results or unmeasured, weights)
     print("\n" + report.table(lines, chosen) + "\n")
     if options.once:
         print("every task of every workload ran once and after its upstreams, on every system")
