@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workflows.core import decide, retry
@@ -22,7 +22,7 @@ class Consequences:
     dispatches: list[Dispatch] = field(default_factory=list)
     maybe_over: set[int] = field(default_factory=set)
 
-    def ready(self, plan: Plan, run_id: int, rows: list[Ready]) -> None:
+    def ready(self, plan: Plan, run_id: int, rows: Sequence[Ready]) -> None:
         """Note queued rows of a run, to be sent after the commit."""
         if rows:
             attempts = tuple((r.position, r.map_index, r.attempt) for r in rows)
@@ -36,25 +36,39 @@ class Consequences:
 
 def cascade(plan: Plan, run_id: int, settled: Mapping[int, Settled]) -> Consequences:
     """Move every task below the settled ones, wave by wave. The caller is in a transaction and holds the run's lock."""
-    after = Consequences()
     ready: list[Ready] = []
     wave = dict(settled)
     while wave:
         effect = decide.wave_of(plan, wave)
         wave = {}
-        if not effect.deltas:
-            break
-        below = transitions.count_down(
-            run_id, {p: (d.settled, d.failed, d.skipped) for p, d in sorted(effect.deltas.items())}
-        )
-        verdicts = _verdicts(plan, below, effect.not_taken)
-        if verdicts:
-            queued, closed = transitions.resolve(run_id, verdicts)
+        if effect.deltas:
+            deltas = {p: (d.settled, d.failed, d.skipped) for p, d in sorted(effect.deltas.items())}
+            below = transitions.count_down(run_id, deltas)
+            queued, wave = _resolve(plan, run_id, below, effect.not_taken)
             ready += queued
-            wave = {position: Settled(state=state) for position, state in closed.items()}
+    after = Consequences(maybe_over={run_id})
     after.ready(plan, run_id, ready)
-    after.maybe_over.add(run_id)
     return after
+
+
+def decide_waiting(plan: Plan, run_id: int) -> Consequences:
+    """Give their verdict to tasks whose last upstream succeeded in the hot path after others had not."""
+    with sql.atomically():
+        sql.lock_run(run_id)
+        queued, closed = _resolve(plan, run_id, transitions.undecided(run_id), set())
+        after = cascade(plan, run_id, closed)
+    after.ready(plan, run_id, queued)
+    return after
+
+
+def _resolve(
+    plan: Plan, run_id: int, below: list[transitions.Below], not_taken: set[int]
+) -> tuple[list[Ready], dict[int, Settled]]:
+    verdicts = _verdicts(plan, below, not_taken)
+    if not verdicts:
+        return [], {}
+    queued, closed = transitions.resolve(run_id, verdicts)
+    return queued, {position: Settled(state=state) for position, state in closed.items()}
 
 
 def _verdicts(plan: Plan, below: list[transitions.Below], not_taken: set[int]) -> dict[int, Verdict]:

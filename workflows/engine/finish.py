@@ -73,21 +73,22 @@ def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None) -> 
     """The hot path: one statement."""
     tried_before = False
 
-    def write() -> tuple[list[transitions.Ready], bool] | None:
+    def write() -> transitions.Succeeded | None:
         nonlocal tried_before
         result = transitions.succeed(held, output=output, below=task.downstream)
         if result is None and tried_before and _is_done(held):
             # The first try was committed and its answer lost: what became ready then is left to the reconciler.
-            return [], True
+            return transitions.Succeeded(undecided=True, maybe_over=True)
         tried_before = True
         return result
 
     result = sql.persist(write)
     if result is None:
         raise LostClaim(task_execution_id=held.execution_id)
-    ready, maybe_over = result
-    after = Consequences(maybe_over={held.run_id} if maybe_over else set())
-    after.ready(plan, held.run_id, ready)
+    after = Consequences(maybe_over={held.run_id} if result.maybe_over else set())
+    after.ready(plan, held.run_id, result.ready)
+    if result.undecided:
+        after.add(sql.persist(lambda: advance.decide_waiting(plan, held.run_id)))
     return Finished(state=TaskState.SUCCESS, after=after)
 
 

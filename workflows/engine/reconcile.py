@@ -16,7 +16,7 @@ from workflows.core import retry
 from workflows.core.decide import Settled
 from workflows.core.states import Reason, RunState, TaskState
 from workflows.engine import control, plans, sql, transitions
-from workflows.engine.advance import Consequences, cascade, conclude, settle_parent
+from workflows.engine.advance import Consequences, cascade, conclude, decide_waiting, settle_parent
 from workflows.engine.transitions import Attempted
 from workflows.executors import broker, send
 
@@ -31,6 +31,7 @@ class Sweep:
     lost: int = 0
     due: int = 0
     overdue: int = 0
+    undecided: int = 0
     resent: int = 0
     expired_runs: int = 0
     ended_runs: int = 0
@@ -49,6 +50,7 @@ def sweep() -> Sweep:
     done.lost = _expired_leases(after)
     done.overdue = _overdue_attempts(after)
     done.due = _due_retries(after)
+    done.undecided = _undecided(after)
     conclude(after)
     send.send(after.dispatches)
     done.resent = _unsent()
@@ -171,6 +173,17 @@ def _due_retries(after: Consequences) -> int:
             after.ready(plans.plan_of(version_id), run_id, [ready])
             count += 1
     return count
+
+
+def _undecided(after: Consequences) -> int:
+    """Tasks whose upstreams have all settled: their worker died before it gave them their verdict."""
+    rows = sql.run(
+        "SELECT DISTINCT t.run_id, r.version_id FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id "
+        "WHERE t.state = 'pending' AND t.waiting_on = 0 AND r.state = 'running' LIMIT 500"
+    )
+    for run_id, version_id in rows:
+        after.add(decide_waiting(plans.plan_of(version_id), run_id))
+    return len(rows)
 
 
 _WAITING = """

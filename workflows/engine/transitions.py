@@ -168,10 +168,19 @@ SELECT s.id, m.position, m.map_index, m.attempt, m.state, m.waiting_on FROM sett
 )
 
 
-def succeed(held: Claim, *, output: str | None, below: Sequence[int]) -> tuple[list[Ready], bool] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeeded:
+    """What a success did below: what became queued, whether a task's verdict is open (its upstreams have all settled, not
+    all well), and whether the run may be over."""
+
+    ready: tuple[Ready, ...] = ()
+    undecided: bool = False
+    maybe_over: bool = False
+
+
+def succeed(held: Claim, *, output: str | None, below: Sequence[int]) -> Succeeded | None:
     """RUNNING → SUCCESS with the plain tasks below; None when another worker holds the task.
 
-    Returns what became queued, and whether the run may be over (nothing below is left unsettled).
     `output` is JSON text; `below` are the downstream positions.
     """
     asked = {
@@ -184,13 +193,14 @@ def succeed(held: Claim, *, output: str | None, below: Sequence[int]) -> tuple[l
     rows = sql.run(_SUCCEED, asked)  # type: ignore[arg-type]
     if not rows:
         return None
-    ready = [
+    ready = tuple(
         Ready(position=position, map_index=map_index, attempt=attempt)
         for _, position, map_index, attempt, state, waiting in rows
-        if state == "queued" and waiting == 0
-    ]
+        if state == TaskState.QUEUED and waiting == 0
+    )
+    undecided = any(row[4] == TaskState.PENDING and row[5] == 0 for row in rows)
     over = all(row[1] is None or TaskState(row[4]).is_final for row in rows)
-    return ready, over
+    return Succeeded(ready=ready, undecided=undecided, maybe_over=over)
 
 
 _CLOSE = """
@@ -311,10 +321,31 @@ def count_down(run_id: int, deltas: Mapping[int, tuple[int, int, int]]) -> list[
     """Apply (settled, failed, skipped) to the counters of tasks, by position. The caller holds the run's lock."""
     columns = zip(*((position, *delta) for position, delta in deltas.items()), strict=True)
     rows = sql.run(_COUNT_DOWN, (*(list(column) for column in columns), run_id))
-    return [
-        Below(position=p, map_index=m, attempt=a, state=TaskState(s), waiting_on=w, failed=f, skipped=k)
-        for p, m, a, s, w, f, k in rows
-    ]
+    return [_below(row) for row in rows]
+
+
+_UNDECIDED = """
+SELECT position, map_index, attempt, state, waiting_on, upstreams_failed, upstreams_skipped
+  FROM workflows_taskexecution WHERE run_id = %s AND state = 'pending' AND waiting_on = 0
+"""
+
+
+def undecided(run_id: int) -> list[Below]:
+    """Tasks whose upstreams have all settled and that still wait for their verdict. The caller holds the run's lock."""
+    return [_below(row) for row in sql.run(_UNDECIDED, (run_id,))]
+
+
+def _below(row: sql.Row) -> Below:
+    position, map_index, attempt, state, waiting_on, failed, skipped = row
+    return Below(
+        position=position,
+        map_index=map_index,
+        attempt=attempt,
+        state=TaskState(state),
+        waiting_on=waiting_on,
+        failed=failed,
+        skipped=skipped,
+    )
 
 
 _RESOLVE = """

@@ -201,6 +201,7 @@ class TaskExecution(models.Model):
         indexes = [
             models.Index(fields=["state"], condition=Q(state__in=_TASK_ACTIVE), name="task_active"),
             models.Index(fields=["run"], condition=Q(ended_at__isnull=True), name="task_unsettled"),
+            models.Index(fields=["run"], condition=Q(state=TaskState.PENDING, waiting_on=0), name="task_undecided"),
         ]
 
     def __str__(self) -> str:
