@@ -85,7 +85,7 @@ class Postgres:
     def wait_ready(self, alive: Callable[[], bool], timeout: float = 60.0) -> None:
         """Return when it accepts a session; raise if it ended or takes too long (recovery takes its time)."""
         deadline = time.monotonic() + timeout
-        problem = ""
+        problem, pause = "", 0.02
         while alive() and time.monotonic() < deadline:
             try:
                 psycopg.connect(self.url("postgres"), connect_timeout=2).close()
@@ -96,7 +96,8 @@ class Postgres:
                         f"PostgreSQL in {self.data} has another password than the state file: put back the "
                         "state.json that belongs to it, or move the directory away to start empty."
                     ) from error
-                time.sleep(0.02)
+                time.sleep(pause)
+                pause = min(pause * 1.5, 0.25)  # each look is a line in the server's log
             else:
                 return
         why = f"it does not answer: {problem}" if alive() else "it ended by itself; its last lines are above"
