@@ -73,7 +73,7 @@ class ReadOnlyAdmin(SkinnedAdmin[M]):
 
     def page(self, request: HttpRequest, row: M) -> HttpResponse:
         """The page of one row, for who may see it: Django's form where a subclass has no page of its own."""
-        return super().change_view(request, quote(row.pk))
+        return super().change_view(request, quote(str(row.pk)))
 
     def change_view(
         self,
