@@ -31,6 +31,7 @@ class Result:
     tasks: int
     wall: float  # seconds from before the launch to the end of the last run
     cpu_ms_per_task: float  # workers, PostgreSQL and Valkey
+    cpu_parts: dict[str, float]  # of it: the worker's main process, its children, PostgreSQL and so on
     launch_cpu_ms_per_task: float  # the process that launches, while it does
     broker_bytes_per_task: float  # all that Valkey was sent, acknowledgements and counters included
     others: float  # share of the machine that went to processes which are no part of the measurement
@@ -44,7 +45,19 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """For the results file."""
         found = asdict(self) | {"ms_per_task": self.ms_per_task, "tasks_per_second": self.tasks / self.wall}
-        return {key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}
+        return rounded(found)
+
+
+def rounded(value: Any) -> Any:
+    """The same with four decimals."""
+    match value:
+        case float():
+            return round(value, 4)
+        case dict():
+            return {key: rounded(each) for key, each in value.items()}
+        case list():
+            return [rounded(each) for each in value]
+    return value
 
 
 @dataclass
@@ -60,14 +73,15 @@ class Bench:
         system.prepare(workload)
         self.ledger.clear()
         broker = redis.Redis.from_url(self.servers.broker_url)
-        watched = [self.servers.postgres.pid, self.servers.valkey.pid, *self.workers[system.name].pids]
-        bytes_before, cpu_before = broker_bytes(broker), cpu_seconds(watched)
+        bytes_before, cpu_before = broker_bytes(broker), self._cpu(system)
         began, machine_before, driver_before = time.monotonic(), busy_seconds(), time.process_time()
         wall, launch_cpu, latencies = (self._latencies if workload.samples else self._throughput)(
             system, workload
         )
         pause(REST)
-        cpu, received = cpu_seconds(watched) - cpu_before, broker_bytes(broker) - bytes_before
+        received, parts = broker_bytes(broker) - bytes_before, self._cpu(system)
+        parts = {part: seconds - cpu_before[part] for part, seconds in parts.items()}
+        cpu = sum(parts.values())
         mine, elapsed = cpu + time.process_time() - driver_before, time.monotonic() - began
         others = (busy_seconds() - machine_before - mine) / elapsed / (os.cpu_count() or 1)
         check(workload, self.ledger.marks())
@@ -79,11 +93,24 @@ class Bench:
             tasks=workload.executions,
             wall=wall,
             cpu_ms_per_task=cpu / workload.executions * 1000,
+            cpu_parts={part: seconds / workload.executions * 1000 for part, seconds in parts.items()},
             launch_cpu_ms_per_task=launch_cpu / workload.executions * 1000,
             broker_bytes_per_task=received / workload.executions,
             others=max(0.0, others),
             latencies_ms=latencies,
         )
+
+    def _cpu(self, system: System) -> dict[str, float]:
+        """CPU seconds until now, by part."""
+        worker, *beside = self.workers[system.name].pids
+        main, children = cpu_seconds(worker)
+        return {
+            "worker main": main,
+            "worker children": children,
+            "beside": sum(sum(cpu_seconds(pid)) for pid in beside),
+            "postgres": sum(cpu_seconds(self.servers.postgres.pid)),
+            "valkey": sum(cpu_seconds(self.servers.valkey.pid)),
+        }
 
     def _throughput(self, system: System, workload: Workload) -> tuple[float, float, list[float]]:
         launch_cpu, began = time.process_time(), time.time()

@@ -28,20 +28,19 @@ def _own(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def cpu_seconds(roots: list[int]) -> float:
-    """CPU used until now by these processes, their descendants, and those descendants that have ended."""
-    total = 0.0
-    for pid in roots:
-        root = psutil.Process(pid)
-        for process in [root, *root.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                total += (
-                    _own(process)
-                    + getattr(times, "children_user", 0.0)
-                    + getattr(times, "children_system", 0.0)
-                )
-    return total
+def _with_reaped(process: psutil.Process) -> float:
+    """CPU of a process and of those children of it that have ended."""
+    times = process.cpu_times()
+    return _own(process) + getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+
+
+def cpu_seconds(pid: int) -> tuple[float, float]:
+    """CPU used until now by a process, and by its living descendants."""
+    root, below = psutil.Process(pid), 0.0
+    for process in root.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            below += _with_reaped(process)
+    return _with_reaped(root), below
 
 
 def busy_seconds() -> float:

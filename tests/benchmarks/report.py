@@ -116,6 +116,17 @@ def table(found: Sequence[Line], workloads: Iterable[Workload]) -> str:
     return "\n\n".join(blocks)
 
 
+def parts(found: Sequence[Line]) -> str:
+    """CPU milliseconds per task by process: where a task's time goes."""
+    names = list(found[0].cpu_parts)
+    rows = [["CPU ms per task of", *names]]
+    rows += [
+        [f"{line.workload} {line.system}", *(f"{line.cpu_parts[name]:.2f}" for name in names)]
+        for line in found
+    ]
+    return "\n".join(first.ljust(20) + "".join(cell.rjust(17) for cell in cells) for first, *cells in rows)
+
+
 def results_file(host: dict[str, Any], suffix: str = "") -> Path:
     """Where a result of this machine is kept."""
     return RESULTS / f"{host['at'][:10]}-{host['cores']}cpu-{host['memory_gb']}gb{suffix}.json"

@@ -20,6 +20,8 @@ from tests.benchmarks.workers import crew, pause
 from tests.benchmarks.workloads import Workload
 from tests.support.servers import DURABLE, Servers
 
+NOISY = 0.15  # share of the machine; a quiet one stays below 0.1
+
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
@@ -113,7 +115,7 @@ def compare(found: Servers, ledger: Ledger, home: Path, options: argparse.Namesp
             results = measure(bench, systems, chosen, options.repeat)
     weights, unmeasured = weigh(found, ledger, systems, chosen, home)
     lines = summary.lines(results or unmeasured, weights)
-    print("\n" + report.table(lines, chosen) + "\n")
+    print("\n" + report.table(lines, chosen) + "\n\n" + report.parts(lines) + "\n")
     if options.once:
         print("every task of every workload ran once and after its upstreams, on every system")
         return True
@@ -123,6 +125,10 @@ def compare(found: Servers, ledger: Ledger, home: Path, options: argparse.Namesp
         "lines": [summary.as_json(line) for line in lines],
         "results": [result.as_json() for result in results],
     }
+    if (others := max(line.others for line in lines)) > NOISY:
+        print(
+            f"something else took up to {others:.0%} of this machine meanwhile: measure again when it is quiet\n"
+        )
     host = report.machine(found)
     if options.json is None and options.scale == 1:
         report.picture(report.PICTURE, lines, chosen, host)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
-from tests.benchmarks.measure import Result
+from tests.benchmarks.measure import Result, rounded
 
 PRODUCT = "celeriac"
 LATENCY = "W5"
@@ -40,6 +40,7 @@ class Line:
     spread: float  # slowest repetition / fastest
     tasks_per_second: float
     cpu_ms_per_task: float
+    cpu_parts: dict[str, float]
     launch_cpu_ms_per_task: float
     bytes_per_task: float | None
     biggest: int | None
@@ -77,6 +78,7 @@ def lines(results: Iterable[Result], weights: Mapping[tuple[str, str], Weight]) 
                 spread=max(walls) / min(walls),
                 tasks_per_second=median(r.tasks / r.wall for r in mine),
                 cpu_ms_per_task=median(r.cpu_ms_per_task for r in mine),
+                cpu_parts={part: median(r.cpu_parts[part] for r in mine) for part in mine[0].cpu_parts},
                 launch_cpu_ms_per_task=median(r.launch_cpu_ms_per_task for r in mine),
                 bytes_per_task=weight.total / mine[0].tasks if weight else None,
                 biggest=weight.biggest if weight else None,
@@ -134,10 +136,4 @@ def gates(found: Iterable[Line]) -> list[Gate]:
 
 def as_json(line: Line) -> dict[str, Any]:
     """For the results file."""
-
-    def short(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: short(each) for key, each in value.items()}
-        return round(value, 3) if isinstance(value, float) else value
-
-    return {name: short(value) for name, value in vars(line).items()}
+    return dict(rounded(vars(line)))
