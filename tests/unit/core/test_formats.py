@@ -45,7 +45,7 @@ def codes(source: str | bytes) -> list[str]:
 
 
 @given(st.dictionaries(TEXT | ODD_TEXT, DATA, max_size=4))
-@settings(max_examples=80)
+@settings(max_examples=60)
 def test_what_is_written_reads_back_the_same(data: dict[str, Any]) -> None:
     for name in ("yaml", "json"):
         again = formats.load(formats.dump(data, name), format=name)
@@ -55,6 +55,7 @@ def test_what_is_written_reads_back_the_same(data: dict[str, Any]) -> None:
 
 
 @given(st.dictionaries(ODD_TEXT, ODD_TEXT, max_size=4))
+@settings(max_examples=50)
 def test_the_reader_and_the_writer_written_in_python_agree(data: dict[str, Any]) -> None:
     """Where PyYAML has no libyaml, the same holds."""
     slow = type("Slow", (yaml.SafeDumper,), {"ignore_aliases": formats._Writer.ignore_aliases})
@@ -68,6 +69,7 @@ def test_the_reader_and_the_writer_written_in_python_agree(data: dict[str, Any])
 
 
 @given(DATA)
+@settings(max_examples=40)
 def test_the_hash_does_not_depend_on_the_order_of_keys(data: Any) -> None:
     assert formats.content_hash(_turned(data)) == formats.content_hash(data)
 

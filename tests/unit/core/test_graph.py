@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflows.core import graph
@@ -27,6 +27,7 @@ def naive_has_cycle(upstreams: dict[str, list[str]]) -> bool:
 
 
 @given(SMALL)
+@settings(max_examples=60)
 def test_cycles_are_found_exactly_when_there_are_some_and_are_real(upstreams: dict[str, list[str]]) -> None:
     cycles = graph.find_cycles(upstreams)
     assert bool(cycles) == naive_has_cycle(upstreams)
@@ -41,6 +42,7 @@ def test_cycles_are_found_exactly_when_there_are_some_and_are_real(upstreams: di
 
 
 @given(SMALL)
+@settings(max_examples=60)
 def test_order_levels_and_path_of_an_acyclic_graph(upstreams: dict[str, list[str]]) -> None:
     acyclic = {node: [up for up in ups if up < node] for node, ups in upstreams.items()}
     order = graph.topological_order(acyclic)
@@ -55,6 +57,7 @@ def test_order_levels_and_path_of_an_acyclic_graph(upstreams: dict[str, list[str
 
 
 @given(SMALL)
+@settings(max_examples=60)
 def test_components_come_after_what_is_upstream_of_them(upstreams: dict[str, list[str]]) -> None:
     seen: set[str] = set()
     for part in graph.components(upstreams):
