@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflows.core import graph, templating
-from workflows.core.joins import TriggerRule
+from workflows.core.joins import EAGER_RULES, TriggerRule
 from workflows.core.plan import Plan, PlannedTask, Segment
 from workflows.core.spec import DagSpec, TaskSpec
 
@@ -90,6 +90,7 @@ def _planned(
         retry=task.retry,
         allow_failure=task.allow_failure,
         at_most_once=task.at_most_once,
+        eager=rule in EAGER_RULES and not is_target,
         plain=rule is TriggerRule.ALL_SUCCESS and not is_target,
         branches=tuple(sorted({position[target] for target in _branches(task)})),
         templated=templating.is_template(task.parameters),

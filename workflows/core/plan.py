@@ -36,6 +36,7 @@ class PlannedTask:
     retry: RetrySpec
     allow_failure: bool
     at_most_once: bool
+    eager: bool  # may start before all upstreams settled: an eager rule, and no branch that could still leave it out
     plain: bool  # all_success and not a branch target: its verdict follows from counts in SQL, in one statement
     branches: tuple[int, ...]  # of a conditional: the positions among its downstream that it chooses between
     templated: bool  # some parameter holds a template

@@ -52,6 +52,23 @@ def test_a_branch_not_taken_is_skipped_at_once() -> None:
     assert (verdict.state, verdict.reason) == (S.SKIPPED, Reason.BRANCH_NOT_TAKEN)
 
 
+def test_a_branch_that_may_be_left_out_does_not_start_early() -> None:
+    parameters = {"condition": "1", "true_task": "yes", "false_task": "no"}
+    tasks = {
+        "pick": TaskSpec(id="pick", type="conditional", parameters=parameters),
+        "other": TaskSpec(id="other", type="python"),
+        "yes": TaskSpec(id="yes", type="python", depends_on=("pick", "other"), trigger_rule="one_success"),
+        "no": TaskSpec(id="no", type="python", depends_on=("pick",)),
+        "free": TaskSpec(id="free", type="python", depends_on=("pick", "other"), trigger_rule="one_success"),
+    }
+    plan = compile_plan(DagSpec(id="d", tasks=tasks), Bounds())
+    one_came = Counters(waiting_on=1, failed=0, skipped=0)
+    assert verdict_of(plan.tasks[plan.by_id["yes"]], one_came, not_taken=False) is None
+    free = verdict_of(plan.tasks[plan.by_id["free"]], one_came, not_taken=False)
+    assert free is not None
+    assert free.state is S.QUEUED
+
+
 def test_an_allowed_failure_counts_as_a_success() -> None:
     plan = compile_plan(spec_of([[], [0]], allow_failure=True), Bounds())
     assert counts_as(plan.tasks[0], S.FAILED) == (0, 0)
