@@ -61,12 +61,14 @@ def stop_run(run_id: int, to: RunState, reason: Reason, message: str = "") -> bo
 
     The rows move first and the processes are killed after the commit: a result that arrives in between finds its token gone.
     """
-    with transaction.atomic():
+    # Not Django's atomic(): in the reconciler the engine's statements go over a connection of its own, where that
+    # would neither hold the lock nor undo a half.
+    with sql.atomically():
         sql.lock_run(run_id)
         if not transitions.move_run(run_id, expect=RunState.RUNNING, to=to, reason=reason, message=message):
             return False
         stopped = transitions.cancel_tasks(run_id, reason)
-        transaction.on_commit(lambda: _after_stop(run_id, to, stopped))
+    transaction.on_commit(lambda: _after_stop(run_id, to, stopped))
     return True
 
 
