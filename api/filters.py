@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from django.core.exceptions import ValidationError as InvalidMoment
 from django.db.models import Model, QuerySet
+from django_filters import IsoDateTimeFilter
+from django_filters.fields import IsoDateTimeField
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 
 from api.pagination import known_parameters
+
+
+class UtcMomentField(IsoDateTimeField):  # type: ignore[misc]
+    """A moment in ISO 8601, in UTC: PostgreSQL does not know every offset that Python does."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        """The moment; ValidationError when UTC's calendar has no such day."""
+        found: datetime | None = super().to_python(value)
+        try:
+            return found and found.astimezone(UTC)
+        except OverflowError as error:
+            raise InvalidMoment(self.error_messages["invalid"], code="invalid") from error
+
+
+class MomentFilter(IsoDateTimeFilter):  # type: ignore[misc]
+    """Compares with a moment."""
+
+    field_class = UtcMomentField
+
 
 M = TypeVar("M", bound=Model)
 

@@ -47,7 +47,7 @@ class Pages(PageNumberPagination):
 
 
 class Keyset(BasePagination):
-    """`cursor` and `limit`: the rows after the last one of the previous page, however many were added since."""
+    """`cursor` and `limit`: the rows after the previous page's last one, however many were added since."""
 
     keys: ClassVar[tuple[str, ...]] = ("id",)
     descending = True

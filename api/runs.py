@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from api.base import Resource, heavy, user_of
 from api.errors import RunIsOver
 from api.fields import Record, UtcDateTimeField, values_of
+from api.filters import MomentFilter
 from api.pagination import Keyset
 from workflows.core.errors import UnknownRun
 from workflows.core.states import RunState
@@ -34,12 +35,8 @@ class RunFilters(django_filters.FilterSet):  # type: ignore[misc]
     dag = django_filters.CharFilter(field_name="dag__dag_id", label="Id of the DAG")
     state = django_filters.MultipleChoiceFilter(choices=_STATES, label="Repeat it for several")
     trigger = django_filters.MultipleChoiceFilter(choices=DagRun.TRIGGERS, label="Repeat it for several")
-    created_after = django_filters.IsoDateTimeFilter(
-        field_name="created_at", lookup_expr="gte", label="From, inclusive"
-    )
-    created_before = django_filters.IsoDateTimeFilter(
-        field_name="created_at", lookup_expr="lt", label="Until, exclusive"
-    )
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte", label="From, inclusive")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt", label="Until, exclusive")
     external_id = django_filters.CharFilter(field_name="external_id", label="External id or Idempotency-Key")
 
     class Meta:

@@ -26,3 +26,4 @@ for _name in ("DEBUG", "HTTPS", "ALLOWED_HOSTS", "DATABASE_URL_FILE", "BROKER_UR
 from orchestrator.settings import *  # noqa: E402, F403  (the environment must be set first)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STATIC_ROOT = None  # nothing is collected for tests, and WhiteNoise warns of a directory that is missing
