@@ -28,8 +28,8 @@ class Home:
         try:
             if not self.path.exists():
                 self.path.mkdir(parents=True)
-                # The servers' user may pass through. A directory that was there keeps its mode.
-                self.path.chmod(0o711)
+                # Started by root, the servers' user passes through. A directory that was there keeps its mode.
+                self.path.chmod(0o700 if os.geteuid() else 0o711)
             self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise from_os(error, f"opening the home {self.path}") from error

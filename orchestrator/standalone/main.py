@@ -161,9 +161,7 @@ class Standalone:
         )
         self.console.say("applying migrations")
         if self.supervisor.run_to_end(spec):
-            raise CannotStart(
-                "The database could not be prepared: the last lines say why.", process="prepare"
-            )
+            raise CannotStart("The database could not be prepared: the last lines say why.", process="prepare")
         if answer.exists():
             answer.unlink()
             self._tell_password(password)
@@ -175,9 +173,7 @@ class Standalone:
             arguments = ["dag_run", "--file", str(self.options.run.resolve()), "--wait"]
             for param in self.options.params:
                 arguments += ["--param", param]
-            spec = processes.manage(
-                "run", *arguments, environment=self.environment, inherit_output=self.options.exit
-            )
+            spec = processes.manage("run", *arguments, environment=self.environment, inherit_output=self.options.exit)
             code = self.supervisor.run_to_end(spec)
             if self.options.exit:
                 self._tell_log(code)
@@ -211,9 +207,7 @@ class Standalone:
         self.home.write(running={"pid": os.getpid(), "url": self.url, "children": children})
 
     def _tell_password(self, password: str) -> None:
-        text = (
-            f"\n  First user:  {ADMIN}   password  {password}   (shown this once: change it in the admin)\n"
-        )
+        text = f"\n  First user:  {ADMIN}   password  {password}   (shown this once: change it in the admin)\n"
         self._tell(text)
 
     def _tell_addresses(self, flower_port: int, credentials: str) -> None:
@@ -246,5 +240,6 @@ class Standalone:
 def _log(options: Options, home: Home) -> TextIO:
     """The terminal; with --run --exit a file, because the screen belongs to the run's table."""
     if options.run and options.exit:
+        (home.path / RUN_LOG).touch(mode=0o600)
         return (home.path / RUN_LOG).open("w", encoding="utf-8")
     return os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
