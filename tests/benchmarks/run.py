@@ -126,9 +126,7 @@ def compare(found: Servers, ledger: Ledger, home: Path, options: argparse.Namesp
         "results": [result.as_json() for result in results],
     }
     if (others := max(line.others for line in lines)) > NOISY:
-        print(
-            f"something else took up to {others:.0%} of this machine meanwhile: measure again when it is quiet\n"
-        )
+        print(f"something else took up to {others:.0%} of the machine: measure again when it is quiet\n")
     host = report.machine(found)
     if options.json is None and options.scale == 1:
         report.picture(report.PICTURE, lines, chosen, host)
