@@ -42,7 +42,9 @@ def scripted(chance: random.Random) -> list[Scripted]:
                 id=ids[i],
                 upstream=tuple(ids[u] for u in ups),
                 rule=chance.choice(RULES),
-                acts=tuple(chance.choice(["ok", "ok", "ok", "fail"]) for _ in range(3)) if branches is None else ("ok",),
+                acts=tuple(chance.choice(["ok", "ok", "ok", "fail"]) for _ in range(3))
+                if branches is None
+                else ("ok",),
                 tries=chance.choice([1, 1, 2, 3]),
                 condition=branches is not None or chance.random() > 0.1,
                 allow_failure=branches is None and chance.random() < 0.1,

@@ -1,4 +1,5 @@
-"""Only engine/transitions.py writes a state: in Python (`x.state = …`, `.update(state=…)`) or in SQL (`SET state = …`)."""
+"""Only engine/transitions.py writes a state: in Python (`x.state = …`, `.update(state=…)`) or in SQL (`SET state =
+…`)."""
 
 from __future__ import annotations
 

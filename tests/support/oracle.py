@@ -1,6 +1,7 @@
-"""What a run must come to, worked out from the definition alone: no engine, no counters, no shared code with core.joins.
+"""What a run must come to, from the definition alone: no engine, no counters, no code of core.joins.
 
-Each task of a script has what its attempts do ("ok" or "fail", in order; the last repeats), its condition, and its rule.
+Each task of a script has what its attempts do ("ok" or "fail", in order; the last repeats), its
+condition, and its rule.
 """
 
 from __future__ import annotations

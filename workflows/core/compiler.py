@@ -1,6 +1,7 @@
 """From a valid specification to a plan. Pure.
 
-Segments are in the flat dialect that Celery runs correctly (docs/decisions/0003): a chain of plain tasks, or one chord whose
+Segments are in the flat dialect that Celery runs correctly (docs/decisions/0003): a chain of plain tasks, or one
+chord whose
 header elements are plain chains and whose body is one task. What does not fit is a segment of one task, joined by the
 engine. Levels are shown to people and never used as barriers.
 """
@@ -70,9 +71,7 @@ def _branches(task: TaskSpec) -> list[str]:
     return [target for target in named if isinstance(target, str) and target]
 
 
-def _planned(
-    task: TaskSpec, position: Mapping[str, int], downstream: Iterable[int], *, is_target: bool
-) -> PlannedTask:
+def _planned(task: TaskSpec, position: Mapping[str, int], downstream: Iterable[int], *, is_target: bool) -> PlannedTask:
     rule = TriggerRule(task.trigger_rule)
     return PlannedTask(
         position=position[task.id],
@@ -120,7 +119,8 @@ def _leads(task: PlannedTask) -> bool:
 
 
 def _chains(tasks: tuple[PlannedTask, ...], bounds: Bounds, done: frozenset[int]) -> dict[int, tuple[int, ...]]:
-    """Head to chain: maximal paths in which each edge is the only one out of its source and into its target, cut to fit."""
+    """Head to chain: maximal paths in which each edge is the only one out of its source and into its target, cut to
+    fit."""
     chains: dict[int, tuple[int, ...]] = {}
     placed: set[int] = set()
     for task in tasks:

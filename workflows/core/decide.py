@@ -1,6 +1,7 @@
 """What follows from settled tasks, on their neighbourhood only. Pure.
 
-The engine applies `deltas` to the counters of the downstream tasks, reads the counters back, and asks `verdict_of` for each.
+The engine applies `deltas` to the counters of the downstream tasks, reads the counters back, and asks `verdict_of`
+for each.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def _not_taken(plan: Plan, task: PlannedTask, result: Settled) -> Iterable[int]:
 def verdict_of(task: PlannedTask, counters: Counters, *, not_taken: bool) -> Verdict | None:
     """What becomes of a pending task; None while that is open.
 
-    A branch not taken is skipped at once. A branch that may still be left out never starts early, whatever its rule: the
+    A branch not taken is skipped at once. A branch that may still be left out never starts early, whatever its
+    rule: the
     end of a run must not depend on which of two upstreams was faster.
     """
     if not_taken and task.rule is not TriggerRule.ALWAYS:

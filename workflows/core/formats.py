@@ -45,7 +45,7 @@ class Loaded:
         return read_yaml(_as_yaml(self.text), MAX_BYTES)[1]
 
 
-def load(source: str | bytes, *, format: Format | None = None, max_bytes: int = MAX_BYTES) -> Loaded:  # noqa: A002
+def load(source: str | bytes, *, format: Format | None = None, max_bytes: int = MAX_BYTES) -> Loaded:
     """Read a document; raises InvalidDocument for text that is not one, duplicate keys included."""
     loaded = read(source, format=format, max_bytes=max_bytes)
     if loaded.problems:
@@ -53,7 +53,7 @@ def load(source: str | bytes, *, format: Format | None = None, max_bytes: int = 
     return loaded
 
 
-def read(source: str | bytes, *, format: Format | None = None, max_bytes: int = MAX_BYTES) -> Loaded:  # noqa: A002
+def read(source: str | bytes, *, format: Format | None = None, max_bytes: int = MAX_BYTES) -> Loaded:
     """Read as much of a document as can be read. Never raises for what is in it."""
     size = len(source.encode("utf-8", "surrogatepass")) if isinstance(source, str) else len(source)
     if size > max_bytes:
@@ -75,7 +75,7 @@ def guess_format(text: str) -> Format:
     return "json" if re.match(r'\s*\{\s*["}]', text) else "yaml"
 
 
-def dump(data: Any, format: Format) -> str:  # noqa: A002
+def dump(data: Any, format: Format) -> str:
     """Text that reads back as the same data: keys in their order, and long texts as they were written."""
     if format == "json":
         return json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False) + "\n"

@@ -54,6 +54,4 @@ class Spawn:
     params: dict[str, Json] = field(default_factory=dict)
 
 
-
-
 Outcome = Done | Skip | Retry | Fail | Spawn

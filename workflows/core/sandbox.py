@@ -76,7 +76,7 @@ class _Method:
 
 
 class _BoundedCode(CodeGenerator):
-    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 (Jinja's name)
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
         """`a ~ b`, joined with a bound: Jinja's own join has none and cannot be intercepted."""
         self.write("environment.joined((")
         for part in node.nodes:

@@ -46,7 +46,7 @@ def check(
     source: str | bytes | Mapping[str, Any],
     catalogue: Catalogue,
     limits: Limits,
-    format: formats.Format | None = None,  # noqa: A002
+    format: formats.Format | None = None,
 ) -> Parsed:
     """Read a document from text or data and find every problem in it; the one check behind every door.
 
@@ -72,7 +72,7 @@ def check(
 def _loaded(
     source: str | bytes | Mapping[str, Any],
     limits: Limits,
-    format: formats.Format | None,  # noqa: A002
+    format: formats.Format | None,
 ) -> formats.Loaded:
     if isinstance(source, (str, bytes)):
         return formats.read(source, format=format, max_bytes=limits.max_bytes)

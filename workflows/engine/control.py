@@ -51,7 +51,8 @@ def resume_run(run_id: int) -> bool:
 
 
 def cancel_run(run_id: int, *, reason: Reason = Reason.CANCELLED_BY_USER, by: str = "") -> bool:
-    """End a run now: what waits is cancelled, what runs is killed, child runs likewise; False when it was over already."""
+    """End a run now: what waits is cancelled, what runs is killed, child runs likewise; False when it was over
+    already."""
     _run(run_id)
     return stop_run(run_id, RunState.CANCELLED, reason, message=f"by {by}" if by else "")
 
@@ -59,7 +60,8 @@ def cancel_run(run_id: int, *, reason: Reason = Reason.CANCELLED_BY_USER, by: st
 def stop_run(run_id: int, to: RunState, reason: Reason, message: str = "") -> bool:
     """End a run in the given final state with all its tasks cancelled.
 
-    The rows move first and the processes are killed after the commit: a result that arrives in between finds its token gone.
+    The rows move first and the processes are killed after the commit: a result that arrives in between finds its
+    token gone.
     """
     # Not Django's atomic(): in the reconciler the engine's statements go over a connection of its own, where that
     # would neither hold the lock nor undo a half.

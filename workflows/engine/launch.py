@@ -39,7 +39,8 @@ def launch(
     """Start a run of a DAG's current version, or of a given version; returns it, running.
 
     With `external_id` a second call returns the first call's run (IdempotencyConflict when its parameters differ).
-    The messages go out after the commit. Inside a caller's transaction pass `on_commit=True`: the run then exists if and
+    The messages go out after the commit. Inside a caller's transaction pass `on_commit=True`: the run then exists
+    if and
     only if the caller's transaction commits.
     Raises UnknownDag, NoVersion, DagPaused, BadParams.
     """
@@ -105,7 +106,8 @@ def _earlier(dag: str | DagVersion, external_id: str | None) -> DagRun | None:
 def _replayed(run: DagRun, given: Mapping[str, Any], logical_date: datetime | None) -> Launched:
     """The run of an earlier call, if this one asks for the same.
 
-    What is compared are the parameters as that run's own version and date complete them: defaults may have changed since,
+    What is compared are the parameters as that run's own version and date complete them: defaults may have changed
+    since,
     and some are made from the date.
     """
     date = logical_date or run.logical_date or run.created_at
@@ -198,9 +200,7 @@ def _start(run_id: int, version_id: int) -> Consequences:
 
 def task_rows(plan: Plan) -> list[TaskRow]:
     """The task executions of a new run."""
-    return [
-        (t.position, t.id, len(t.upstream), conf.queue_of(t.pool), t.priority, t.timeout) for t in plan.tasks
-    ]
+    return [(t.position, t.id, len(t.upstream), conf.queue_of(t.pool), t.priority, t.timeout) for t in plan.tasks]
 
 
 def follow_up(after: Consequences) -> None:
@@ -238,7 +238,8 @@ SELECT d.dag_id, up.depth FROM up JOIN workflows_dag d ON d.id = up.dag_id ORDER
 
 
 def prepare_child(held: Claim, outcome: Spawn) -> Child:
-    """Check that a sub-DAG may start: it exists, is not its own ancestor, and its parameters fit. Raises CannotSpawn."""
+    """Check that a sub-DAG may start: it exists, is not its own ancestor, and its parameters fit. Raises
+    CannotSpawn."""
     ancestors = sql.run(_ANCESTORS, (held.run_id,))
     names = [name for name, _ in ancestors]
     if outcome.dag_id in names:
@@ -246,7 +247,9 @@ def prepare_child(held: Claim, outcome: Spawn) -> Child:
         raise CannotSpawn(f"a DAG cannot run inside itself: {path}", Reason.RECURSION)
     depth = ancestors[0][1] + 1
     if depth > conf.MAX_SUBDAG_DEPTH:
-        raise CannotSpawn(f"sub-DAGs are nested deeper than MAX_SUBDAG_DEPTH ({conf.MAX_SUBDAG_DEPTH})", Reason.RECURSION)
+        raise CannotSpawn(
+            f"sub-DAGs are nested deeper than MAX_SUBDAG_DEPTH ({conf.MAX_SUBDAG_DEPTH})", Reason.RECURSION
+        )
     try:
         version = current_version(outcome.dag_id)
         values = checked_params(version, outcome.params, held.logical_date or datetime.now(UTC))
@@ -276,4 +279,13 @@ def start_child(held: Claim, child: Child) -> Consequences:
     return _start(rows[0][0], child.version.pk)
 
 
-__all__ = ["CannotSpawn", "Child", "Launched", "checked_params", "current_version", "follow_up", "launch", "launch_once"]
+__all__ = [
+    "CannotSpawn",
+    "Child",
+    "Launched",
+    "checked_params",
+    "current_version",
+    "follow_up",
+    "launch",
+    "launch_once",
+]

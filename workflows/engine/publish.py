@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast, Literal
+from typing import Any, Literal, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -34,9 +34,7 @@ def limits() -> validate.Limits:
 
 def bounds() -> Bounds:
     """The bounds of a canvas, from the settings."""
-    return Bounds(
-        max_chain=conf.CANVAS_MAX_CHAIN, max_header=conf.CANVAS_MAX_HEADER, max_bytes=conf.CANVAS_MAX_BYTES
-    )
+    return Bounds(max_chain=conf.CANVAS_MAX_CHAIN, max_header=conf.CANVAS_MAX_HEADER, max_bytes=conf.CANVAS_MAX_BYTES)
 
 
 def check(source: str | bytes | Mapping[str, Any], *, format: Format | None = None) -> Parsed:
@@ -59,7 +57,7 @@ def publish(
     if parsed.spec is None or parsed.problems:
         raise InvalidDocument(parsed.problems)
     spec = parsed.spec
-    document, text, used_format = _texts(source, format)
+    document, text, used_format = _texts(source, parsed, format)
     plan = compiler.compile_plan(spec, bounds()).to_json()
     digest = formats.content_hash(document)
     with transaction.atomic():
@@ -83,13 +81,14 @@ def publish(
     return version
 
 
-def _texts(source: str | bytes | Mapping[str, Any], format: Format | None) -> tuple[dict[str, Any], str, Format]:
+def _texts(
+    source: str | bytes | Mapping[str, Any], parsed: Parsed, format: Format | None
+) -> tuple[dict[str, Any], str, Format]:
+    """The document as data, as text byte for byte, and the text's format."""
     if isinstance(source, Mapping):
-        document = dict(source)
-        return document, formats.dump(document, "json"), "json"
-    loaded = formats.load(source, format=format, max_bytes=conf.MAX_DOCUMENT_BYTES)
+        return dict(source), formats.dump(dict(source), "json"), "json"
     text = source.decode() if isinstance(source, bytes) else source
-    return loaded.data, text, loaded.format
+    return dict(parsed.data or {}), text, format or formats.guess_format(text)
 
 
 def _dag_of(spec: DagSpec) -> Dag:

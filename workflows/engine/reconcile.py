@@ -88,7 +88,8 @@ def lose(
     reason: Reason,
     message: str,
 ) -> bool:
-    """RUNNING → QUEUED for another try after the worker was lost, or → FAILED when the task must not or may not run again."""
+    """RUNNING → QUEUED for another try after the worker was lost, or → FAILED when the task must not or may not run
+    again."""
     plan = plans.plan_of(version_id)
     task = plan.tasks[position]
     poisoned = losses + 1 >= conf.MAX_LOST_ATTEMPTS
@@ -132,9 +133,7 @@ def _overdue_attempts(after: Consequences) -> int:
     return len(rows)
 
 
-def time_out(
-    which: Attempted, run_id: int, position: int, failures: int, version_id: int, after: Consequences
-) -> bool:
+def time_out(which: Attempted, run_id: int, position: int, failures: int, version_id: int, after: Consequences) -> bool:
     """RUNNING → RETRYING or FAILED for an attempt that ran past its hard limit."""
     plan = plans.plan_of(version_id)
     task = plan.tasks[position]
@@ -178,7 +177,8 @@ def _due_retries(after: Consequences) -> int:
 def _undecided(after: Consequences) -> int:
     """Tasks whose upstreams have all settled: their worker died before it gave them their verdict."""
     rows = sql.run(
-        "SELECT DISTINCT t.run_id, r.version_id FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id "
+        "SELECT DISTINCT t.run_id, r.version_id "
+        "FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id "
         "WHERE t.state = 'pending' AND t.waiting_on = 0 AND r.state = 'running' LIMIT 500"
     )
     for run_id, version_id in rows:
@@ -260,7 +260,9 @@ def _remember_epoch(value: str) -> None:
 
 
 def _run_deadlines() -> int:
-    rows = sql.run("SELECT id FROM workflows_dagrun WHERE ended_at IS NULL AND deadline_at < now() ORDER BY id LIMIT 100")
+    rows = sql.run(
+        "SELECT id FROM workflows_dagrun WHERE ended_at IS NULL AND deadline_at < now() ORDER BY id LIMIT 100"
+    )
     return sum(
         control.stop_run(run_id, RunState.FAILED, Reason.RUN_TIMED_OUT, "the run's timeout has passed")
         for (run_id,) in rows
@@ -271,7 +273,8 @@ def _parents() -> int:
     """Tasks that wait for a child run which has ended: its worker died between the two commits."""
     rows = sql.run(
         "SELECT t.id, c.id, c.state FROM workflows_taskexecution t "
-        "JOIN LATERAL (SELECT id, state, ended_at FROM workflows_dagrun WHERE parent_id = t.id ORDER BY id DESC LIMIT 1) c "
+        "JOIN LATERAL (SELECT id, state, ended_at FROM workflows_dagrun WHERE parent_id = t.id "
+        "ORDER BY id DESC LIMIT 1) c "
         "ON true WHERE t.state = 'deferred' AND c.ended_at IS NOT NULL LIMIT 500"
     )
     after = Consequences()

@@ -171,9 +171,7 @@ def wrong_run_state(run: Run) -> Iterator[dict[str, Any]]:
     if not run.state.is_final or run.was_stopped:
         return
     bad = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED)
-    expected = decide.run_state(
-        run.plan, [(t.position, t.state) for t in run.tasks.values() if t.state in bad]
-    )
+    expected = decide.run_state(run.plan, [(t.position, t.state) for t in run.tasks.values() if t.state in bad])
     if expected is not run.state:
         yield {"run_id": run.id, "state": run.state.value, "expected": expected.value}
 

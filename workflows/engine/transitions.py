@@ -170,7 +170,8 @@ SELECT s.id, m.position, m.map_index, m.attempt, m.state, m.waiting_on FROM sett
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Succeeded:
-    """What a success did below: what became queued, whether a task's verdict is open (its upstreams have all settled, not
+    """What a success did below: what became queued, whether a task's verdict is open (its upstreams have all
+    settled, not
     all well), and whether the run may be over."""
 
     ready: tuple[Ready, ...] = ()
@@ -276,7 +277,8 @@ def move_task(
 _REQUEUE = """
 WITH moved AS (
     UPDATE workflows_taskexecution t
-       SET state = 'queued', attempt = t.attempt + 1, queued_at = now(), sent_at = NULL, token = NULL, lease_until = NULL,
+       SET state = 'queued', attempt = t.attempt + 1, queued_at = now(), sent_at = NULL, token = NULL, lease_until =
+       NULL,
            next_attempt_at = NULL, reason = %(reason)s, losses = losses + %(losses)s
      WHERE t.id = %(id)s AND t.attempt = %(attempt)s AND t.state = %(expect)s
  RETURNING t.id, t.run_id, t.task_id, t.attempt, t.position, t.map_index
@@ -391,7 +393,8 @@ RETURNING t.run_id, t.position, t.map_index, t.attempt
 
 
 def renew(held: Iterable[tuple[int, int, int, int]], *, node: str, lease: float) -> set[tuple[int, int, int, int]]:
-    """Extend the leases of attempts (run, position, map index, attempt) that this node runs; returns those it still holds."""
+    """Extend the leases of attempts (run, position, map index, attempt) that this node runs; returns those it still
+    holds."""
     wanted = list(held)
     if not wanted:
         return set()
@@ -423,7 +426,8 @@ def start_run(run_id: int, tasks: Sequence[TaskRow]) -> bool:
     rows = sql.run(
         """
         WITH moved AS (
-            UPDATE workflows_dagrun SET state = 'running', started_at = now() WHERE id = %s AND state = 'pending' RETURNING id
+            UPDATE workflows_dagrun SET state = 'running', started_at = now()
+             WHERE id = %s AND state = 'pending' RETURNING id
         )
         INSERT INTO workflows_event (run_id, old, new) SELECT id, 'pending', 'running' FROM moved RETURNING run_id
         """,
@@ -483,7 +487,8 @@ SELECT position, map_index, attempt, old, node FROM moved
 
 
 def cancel_tasks(run_id: int, reason: Reason) -> list[tuple[int, int, int, str, str]]:
-    """Cancel every unsettled task of a run: (position, map index, attempt, state before, node). The caller holds the run's lock."""
+    """Cancel every unsettled task of a run: (position, map index, attempt, state before, node). The caller holds
+    the run's lock."""
     return [tuple(row) for row in sql.run(_CANCEL, {"run": run_id, "reason": reason.value})]  # type: ignore[arg-type]
 
 

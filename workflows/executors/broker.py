@@ -15,7 +15,8 @@ EPOCH_KEY = "celeriac-epoch"
 
 
 def epoch() -> str | None:
-    """The mark that we left in the broker; a new one when there is none. None: the broker has no such memory or is down.
+    """The mark that we left in the broker; a new one when there is none. None: the broker has no such memory or is
+    down.
 
     When the answer changes, the broker has lost everything that was queued.
     """

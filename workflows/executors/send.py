@@ -1,4 +1,5 @@
-"""Send what is ready, after the commit that made it so. A failure to send costs time, never work: rows are the outbox."""
+"""Send what is ready, after the commit that made it so. A failure to send costs time, never work: rows are the
+outbox."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class Dispatch:
 
 
 def send(dispatches: Iterable[Dispatch]) -> int:
-    """Send every ready attempt; returns how many canvases went out. Broker trouble is logged and left to the reconciler."""
+    """Send every ready attempt; returns how many canvases went out. Broker trouble is logged and left to the
+    reconciler."""
     items = [item for d in dispatches for item in canvases(d.plan, d.run_id, d.ready)]
     if not items:
         return 0
@@ -95,5 +97,3 @@ def revoke(celery_ids: list[str], *, kill: bool) -> None:
         current_app.control.revoke(celery_ids, **options)
     except (OperationalError, OSError) as error:
         log.warning("broker: %s; the leases will stop what runs", str(error).strip())
-
-

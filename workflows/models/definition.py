@@ -59,9 +59,7 @@ class DagVersion(models.Model):
     content_hash = models.CharField(_("content hash"), max_length=80)
     document = models.JSONField(_("document"))
     source = models.TextField(_("source text"), help_text=_("The text as it was given, byte for byte."))
-    source_format = models.CharField(
-        _("source format"), max_length=4, choices=[("yaml", "YAML"), ("json", "JSON")]
-    )
+    source_format = models.CharField(_("source format"), max_length=4, choices=[("yaml", "YAML"), ("json", "JSON")])
     plan = models.JSONField(_("plan"))
     task_count = models.PositiveIntegerField(_("tasks"))
     note = models.CharField(_("note"), max_length=500, blank=True)

@@ -1,6 +1,7 @@
 """What ran: runs, task executions and their attempts.
 
-States are written by `engine.transitions` alone; the constraints here refuse rows that no sequence of legal moves makes.
+States are written by `engine.transitions` alone; the constraints here refuse rows that no sequence of legal moves
+makes.
 """
 
 from __future__ import annotations
@@ -75,9 +76,7 @@ class DagRun(models.Model):
         verbose_name_plural = _("DAG runs")
         ordering = ["-id"]
         constraints = [
-            models.CheckConstraint(
-                condition=Q(state__in=[s.value for s in RunState]), name="dagrun_state_known"
-            ),
+            models.CheckConstraint(condition=Q(state__in=[s.value for s in RunState]), name="dagrun_state_known"),
             models.CheckConstraint(
                 condition=Q(state__in=_RUN_FINAL, ended_at__isnull=False)
                 | (~Q(state__in=_RUN_FINAL) & Q(ended_at__isnull=True)),
@@ -111,15 +110,11 @@ class DagRun(models.Model):
 class TaskExecution(models.Model):
     """One task in one run. `position` is its place in the plan: the plan's edges are between positions."""
 
-    run = models.ForeignKey(
-        DagRun, models.CASCADE, verbose_name=_("run"), related_name="tasks", db_index=False
-    )
+    run = models.ForeignKey(DagRun, models.CASCADE, verbose_name=_("run"), related_name="tasks", db_index=False)
     position = models.IntegerField(_("position"))
     map_index = models.IntegerField(_("map index"), default=-1, db_default=-1)
     task_id = models.CharField(_("task id"), max_length=200)
-    state = models.CharField(
-        _("state"), max_length=16, choices=_choices(TaskState), default=TaskState.PENDING
-    )
+    state = models.CharField(_("state"), max_length=16, choices=_choices(TaskState), default=TaskState.PENDING)
     reason = models.CharField(
         _("reason"), max_length=32, choices=_choices(Reason), blank=True, db_default="", default=""
     )
@@ -137,9 +132,7 @@ class TaskExecution(models.Model):
     failures = models.IntegerField(
         _("failures"), default=0, db_default=0, help_text=_("Failed attempts that count as tries.")
     )
-    losses = models.IntegerField(
-        _("losses"), default=0, db_default=0, help_text=_("Attempts lost with their worker.")
-    )
+    losses = models.IntegerField(_("losses"), default=0, db_default=0, help_text=_("Attempts lost with their worker."))
     queue = models.CharField(_("queue"), max_length=100)
     priority = models.SmallIntegerField(_("priority"), default=5, db_default=5)
     # Held while running: what the fencing token and the lease protect.
@@ -163,9 +156,7 @@ class TaskExecution(models.Model):
         ordering = ["run", "position", "map_index"]
         constraints = [
             models.UniqueConstraint(fields=["run", "position", "map_index"], name="task_place"),
-            models.CheckConstraint(
-                condition=Q(state__in=[s.value for s in TaskState]), name="task_state_known"
-            ),
+            models.CheckConstraint(condition=Q(state__in=[s.value for s in TaskState]), name="task_state_known"),
             models.CheckConstraint(
                 condition=Q(state__in=_TASK_FINAL, ended_at__isnull=False)
                 | (~Q(state__in=_TASK_FINAL) & Q(ended_at__isnull=True)),
@@ -216,8 +207,7 @@ class TaskAttempt(models.Model):
     """
 
     ENDS = [
-        (e, e)
-        for e in ("success", "skipped", "failed", "retrying", "deferred", "lost", "handed_back", "cancelled")
+        (e, e) for e in ("success", "skipped", "failed", "retrying", "deferred", "lost", "handed_back", "cancelled")
     ]
 
     task_execution = models.ForeignKey(

@@ -16,7 +16,8 @@ from workflows.operators.base import Context
 def call_celery(name: str, args: list[Json], kwargs: dict[str, Json], ctx: Context[Any]) -> Outcome:
     """Call the task in this process with a request of its own; its `self.retry()` becomes the DAG's retry.
 
-    The task's own message is never sent: the attempt that runs is the one that the DAG knows, with its lease and its log.
+    The task's own message is never sent: the attempt that runs is the one that the DAG knows, with its lease and
+    its log.
     """
     task = current_app.tasks.get(name)
     if task is None:

@@ -95,7 +95,8 @@ class LeaseKeeper:
             self._kill_stale(lost)
 
     def _kill_stale(self, held: set[Held]) -> None:
-        """Kill children whose attempt was cancelled or given to another worker: their results would be refused anyway."""
+        """Kill children whose attempt was cancelled or given to another worker: their results would be refused
+        anyway."""
         for run_id, position, map_index, attempt, state, _, _ in _states(held):
             place = (run_id, position, map_index)
             for key in held:
@@ -122,11 +123,14 @@ class LeaseKeeper:
 
 
 def _running() -> dict[Held, int]:
-    """What the children of this worker run now, with the process that runs it."""
+    """What the children of this worker run now, with the process that runs it.
+
+    By the request's type: its name is the shadow name that Flower shows, such as "sales.fetch".
+    """
     found: dict[Held, int] = {}
     for request in tuple(celery_state.active_requests):
         args = request.args
-        if request.name == RUN_TASK and args and len(args) == 4:
+        if request.type == RUN_TASK and args and len(args) == 4:
             found[(args[0], args[1], args[2], args[3])] = request.worker_pid or 0
     return found
 

@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 
 _INSERT = """
 WITH dropped AS (
-    DELETE FROM workflows_logchunk WHERE task_execution_id = %(id)s AND attempt = %(attempt)s AND seq = ANY(%(drop)s::int[])
+    DELETE FROM workflows_logchunk
+     WHERE task_execution_id = %(id)s AND attempt = %(attempt)s AND seq = ANY(%(drop)s::int[])
 )
 INSERT INTO workflows_logchunk (task_execution_id, attempt, seq, stream, text)
 SELECT %(id)s, %(attempt)s, v.seq, v.stream, v.text FROM unnest(%(seqs)s::int[], %(streams)s::text[], %(texts)s::text[])
@@ -212,5 +213,3 @@ def captured(target: TaskLog) -> Iterator[None]:
     finally:
         _current.reset(token)
         target.close()
-
-

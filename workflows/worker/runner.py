@@ -86,7 +86,7 @@ def run(held: Claim) -> tuple[Finished, Plan, PlannedTask]:
     try:
         with captured(log):
             outcome = _outcome(held, plan, task, log)
-        return finish(held, plan, outcome, chance=random.random()), plan, task  # noqa: S311 (spreads retries)
+        return finish(held, plan, outcome, chance=random.random()), plan, task  # noqa: S311
     except SoftTimeLimitExceeded:
         # The limit struck between the operator's return and the commit: whichever came first stands, by the guard.
         return finish(held, plan, _timed_out(task), chance=0.5), plan, task

@@ -1,6 +1,7 @@
 """Celery's signals: fast, repeatable, and never the only way. What a handler misses, the reconciler makes good.
 
-In a pool child they send what became ready. In the worker's main process they see what a child cannot say: that it died,
+In a pool child they send what became ready. In the worker's main process they see what a child cannot say: that it
+died,
 or was killed at its hard limit. There, the database is never touched in the event loop's thread.
 """
 
@@ -63,9 +64,7 @@ def publish_ready(sender: Any = None, **_: Any) -> None:
 
 
 @signals.task_failure.connect(weak=False)
-def publish_or_rescue(
-    sender: Any = None, exception: BaseException | None = None, args: Any = None, **_: Any
-) -> None:
+def publish_or_rescue(sender: Any = None, exception: BaseException | None = None, args: Any = None, **_: Any) -> None:
     """In a child: send what the failure made ready. In the main process: a child died, or was killed at its hard limit.
 
     For a hard limit this fires twice; the guard of the first move makes the second one empty.
@@ -80,7 +79,8 @@ def publish_or_rescue(
 
 @signals.task_revoked.connect(weak=False)
 def cancel_revoked(sender: Any = None, request: Any = None, **_: Any) -> None:
-    """Somebody revoked an attempt through Celery or Flower: the task is cancelled, or it would be sent again for ever."""
+    """Somebody revoked an attempt through Celery or Flower: the task is cancelled, or it would be sent again for
+    ever."""
     args = getattr(request, "args", None)
     if getattr(sender, "name", None) == RUN_TASK and args and len(args) == 4:
         _aside.submit(_quietly, _cancel, tuple(args))

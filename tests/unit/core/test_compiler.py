@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ def check_segments(plan: Plan, found: tuple[Segment, ...], settled: frozenset[in
     assert sorted(seen) == [t.position for t in plan.tasks if t.position not in settled]
     for segment in found:
         for chain in segment.chains:
-            for above, below in zip(chain, chain[1:], strict=False):
+            for above, below in pairwise(chain):
                 assert plan.tasks[below].upstream == (above,)
                 assert plan.tasks[above].downstream == (below,)
                 assert plan.tasks[below].rule is TriggerRule.ALL_SUCCESS
@@ -111,7 +112,9 @@ def test_levels_and_critical_path_are_told() -> None:
 
 def test_a_branch_target_is_never_carried() -> None:
     tasks = {
-        "pick": TaskSpec(id="pick", type="conditional", parameters={"condition": "1", "true_task": "a", "false_task": "b"}),
+        "pick": TaskSpec(
+            id="pick", type="conditional", parameters={"condition": "1", "true_task": "a", "false_task": "b"}
+        ),
         "a": TaskSpec(id="a", type="python", depends_on=("pick",)),
         "b": TaskSpec(id="b", type="python", depends_on=("pick",)),
     }

@@ -13,9 +13,7 @@ Q, S, F = TaskState.QUEUED, TaskState.SKIPPED, TaskState.UPSTREAM_FAILED
 
 
 def ups(success: int = 0, failed: int = 0, skipped: int = 0, waiting: int = 0) -> Upstreams:
-    return Upstreams(
-        total=success + failed + skipped + waiting, waiting=waiting, failed=failed, skipped=skipped
-    )
+    return Upstreams(total=success + failed + skipped + waiting, waiting=waiting, failed=failed, skipped=skipped)
 
 
 @pytest.mark.parametrize(

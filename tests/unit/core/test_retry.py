@@ -20,9 +20,7 @@ def test_delays_grow_up_to_the_bound() -> None:
     assert [delay_before(policy, n, 0.9) for n in (1, 2, 3, 4, 5)] == [10, 20, 40, 60, 60]
 
 
-@given(
-    st.floats(0, 1e6), st.floats(1, 100), st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.booleans()
-)
+@given(st.floats(0, 1e6), st.floats(1, 100), st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.booleans())
 def test_a_delay_is_finite_and_within_its_bounds(
     delay: float, backoff: float, failures: int, chance: float, jitter: bool
 ) -> None:
