@@ -75,7 +75,5 @@ def author(client_of: ClientOf) -> APIClient:
 @pytest.fixture
 def version(db: None) -> DagVersion:
     """The DAG `sales`, published."""
-    NodePool.objects.get_or_create(
-        name="default"
-    )  # a test with real transactions before has emptied the tables
+    NodePool.objects.get_or_create(name="default")  # a test with real transactions before has emptied the tables
     return publish(DOCUMENT)

@@ -201,9 +201,7 @@ def test_the_table_of_roles_has_every_route() -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_each_role_may_do_exactly_what_the_table_says(
-    client_of: ClientOf, version: DagVersion, role: str
-) -> None:
+def test_each_role_may_do_exactly_what_the_table_says(client_of: ClientOf, version: DagVersion, role: str) -> None:
     run = launch("sales", on_commit=True).pk
     client = client_of(*ROLES[role])
     ranks = list(ROLES)

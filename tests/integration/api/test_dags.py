@@ -50,9 +50,7 @@ def test_patching_publishes_a_new_version(author: APIClient, version: DagVersion
     assert (answer.status_code, answer.json()["current_version"]) == (201, 2)
 
 
-def test_patching_with_the_document_of_another_dag_stores_nothing(
-    author: APIClient, version: DagVersion
-) -> None:
+def test_patching_with_the_document_of_another_dag_stores_nothing(author: APIClient, version: DagVersion) -> None:
     answer = author.patch("/api/v1/dags/sales", {"document": document(id="other")})
     assert (answer.status_code, answer.json()["problems"][0]["code"]) == (422, "id_mismatch")
     assert list(Dag.objects.values_list("dag_id", flat=True)) == ["sales"]
@@ -107,9 +105,7 @@ def test_a_source_is_exported_byte_for_byte_and_in_the_other_format(author: APIC
     assert other.json() == DagVersion.objects.get().document
 
 
-def test_versions_are_listed_newest_first_without_their_documents(
-    author: APIClient, version: DagVersion
-) -> None:
+def test_versions_are_listed_newest_first_without_their_documents(author: APIClient, version: DagVersion) -> None:
     publish(document(name="two"))
     body = author.get("/api/v1/dags/sales/versions").json()
     assert [row["number"] for row in body["results"]] == [2, 1]
@@ -185,9 +181,7 @@ def three(version: DagVersion) -> None:
         ("limit=1&page=2", ["beta"]),
     ],
 )
-def test_dags_are_filtered_sorted_and_paged(
-    author: APIClient, three: None, query: str, found: list[str]
-) -> None:
+def test_dags_are_filtered_sorted_and_paged(author: APIClient, three: None, query: str, found: list[str]) -> None:
     answer = author.get(f"/api/v1/dags?{query}")
     assert answer.status_code == 200, answer.json()
     assert [dag["dag_id"] for dag in answer.json()["results"]] == found

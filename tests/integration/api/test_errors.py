@@ -143,9 +143,7 @@ def test_a_host_that_is_not_allowed_is_400(author: APIClient) -> None:
     assert author.get("/health")["Content-Type"].startswith("text/html")
 
 
-def test_an_error_outside_the_views_is_a_problem_too(
-    author: APIClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_outside_the_views_is_a_problem_too(author: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     from rest_framework.renderers import JSONRenderer
 
     def broken(*args: Any, **kwargs: Any) -> bytes:
@@ -159,10 +157,6 @@ def test_an_error_outside_the_views_is_a_problem_too(
 
 def test_every_error_that_the_engine_raises_at_doors_has_a_status() -> None:
     """LostClaim and RenderError are between workers and the engine; no door meets them."""
-    known = {
-        kind
-        for kind in vars(core).values()
-        if isinstance(kind, type) and issubclass(kind, core.CeleriacError)
-    }
+    known = {kind for kind in vars(core).values() if isinstance(kind, type) and issubclass(kind, core.CeleriacError)}
     inner = {core.CeleriacError, core.LostClaim, core.RenderError, core.SubdagRecursion}
     assert known - inner <= set(errors.STATUS_OF)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -93,7 +94,7 @@ def test_garbage_in_queries_is_never_a_5xx(client: APIClient, version: DagVersio
     run = launch("sales", on_commit=True).pk
     path = routes.example(route, run_id=str(run), name="shell")
     for name in NAMES:
-        for text in chance.sample(TEXTS, 4):
+        for text in chance.sample(TEXTS, 1 if route.endswith("/schema") else 4):
             address = f"{path}?{quote(name)}={quote(text, errors='surrogatepass')}"
             check(client.get(address), address)
 
@@ -114,15 +115,13 @@ def test_garbage_in_bodies_is_never_a_5xx(client: APIClient, version: DagVersion
 
 @pytest.mark.parametrize("route", routes.api_routes())
 def test_garbage_in_paths_is_never_a_5xx(client: APIClient, version: DagVersion, route: str) -> None:
-    for name in ("dag_id", "task_id", "run_id", "number", "name"):
+    for name in (name for name in routes.EXAMPLES if re.search(rf"\b{name}>", route)):
         for text in TEXTS:
             path = routes.example(route, **{name: quote(text, safe="", errors="surrogatepass")})
             check(client.get(path), path)
 
 
-@pytest.mark.parametrize(
-    "header", ["HTTP_IDEMPOTENCY_KEY", "HTTP_ACCEPT", "CONTENT_TYPE", "HTTP_AUTHORIZATION"]
-)
+@pytest.mark.parametrize("header", ["HTTP_IDEMPOTENCY_KEY", "HTTP_ACCEPT", "CONTENT_TYPE", "HTTP_AUTHORIZATION"])
 def test_garbage_in_headers_is_never_a_5xx(client: APIClient, version: DagVersion, header: str) -> None:
     for text in [*TEXTS, "a/b;q=x", "application/json; charset=nonsense", "multipart/form-data", ";;;", "/"]:
         sent = text.encode("utf-8", "surrogatepass").decode("latin-1")

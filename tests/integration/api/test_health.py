@@ -94,9 +94,7 @@ def test_health_of_a_stack_that_works(client: Client, broker: str, version: DagV
 
 
 @pytest.mark.django_db
-def test_no_worker_is_a_failure_only_while_tasks_wait(
-    client: Client, broker: str, version: DagVersion
-) -> None:
+def test_no_worker_is_a_failure_only_while_tasks_wait(client: Client, broker: str, version: DagVersion) -> None:
     assert client.get("/health").json()["status"] == "warn"
     run = launch("sales", on_commit=True)
     TaskExecution.objects.filter(run=run, state="queued").update(queued_at="2025-01-31T00:00:00Z")
@@ -108,9 +106,7 @@ def test_no_worker_is_a_failure_only_while_tasks_wait(
 
 
 @pytest.mark.django_db
-def test_a_broker_that_is_away_is_503_without_its_address(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broker_that_is_away_is_503_without_its_address(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"redis://:{test_settings.SERVER_PASSWORD}@127.0.0.1:1/0"
     monkeypatch.setattr(
         current_app, "connection_for_read", lambda **kwargs: current_app.connection(url, connect_timeout=1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,9 +66,7 @@ def test_a_repeated_key_answers_with_the_first_run(author: APIClient, version: D
     assert DagRun.objects.count() == 1
 
 
-def test_a_repetition_on_a_later_day_is_still_the_same_request(
-    author: APIClient, version: DagVersion
-) -> None:
+def test_a_repetition_on_a_later_day_is_still_the_same_request(author: APIClient, version: DagVersion) -> None:
     with time_machine.travel(datetime(2025, 1, 31, 23, 59, tzinfo=UTC), tick=False):
         first = trigger(author, key="k")
     assert first.json()["params"]["day"] == "2025-01-31"
@@ -74,9 +74,7 @@ def test_a_repetition_on_a_later_day_is_still_the_same_request(
         assert trigger(author, key="k").json()["id"] == first.json()["id"]
 
 
-def test_a_repetition_is_answered_though_the_dag_changed_or_was_paused(
-    author: APIClient, version: DagVersion
-) -> None:
+def test_a_repetition_is_answered_though_the_dag_changed_or_was_paused(author: APIClient, version: DagVersion) -> None:
     first = trigger(author, key="k")
     changed = copy.deepcopy(DOCUMENT)
     changed["params"]["limit"]["default"] = 99
@@ -102,6 +100,25 @@ def test_the_same_key_for_another_dag_is_another_run(author: APIClient, version:
     first = trigger(author, key="k")
     other = author.post("/api/v1/dags/other/runs", {}, HTTP_IDEMPOTENCY_KEY="k")
     assert (other.status_code, other.json()["id"] != first.json()["id"]) == (201, True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_key_at_the_same_moment_is_one_run(broker: str, author: APIClient, version: DagVersion) -> None:
+    together = threading.Barrier(6)
+
+    def ask(_: int) -> tuple[int, int]:
+        try:
+            together.wait(10)
+            answer = trigger(author, key="k")
+            return answer.status_code, answer.json()["id"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(ask, range(6)))
+    assert sorted(status for status, _ in answers) == [200] * 5 + [201]
+    assert len({run for _, run in answers}) == 1
+    assert DagRun.objects.count() == 1
 
 
 @pytest.mark.parametrize("key", ["", "\x01", "é", "x" * 251])
@@ -249,9 +266,7 @@ def test_tasks_are_paged_in_the_order_of_the_plan(author: APIClient, version: Da
 
 def test_tasks_need_as_many_queries_for_one_as_for_many(author: APIClient) -> None:
     def queries(tasks: int) -> int:
-        publish(
-            {"id": "sales", "tasks": {f"t{n}": {"type": "shell", "command": "true"} for n in range(tasks)}}
-        )
+        publish({"id": "sales", "tasks": {f"t{n}": {"type": "shell", "command": "true"} for n in range(tasks)}})
         run = trigger(author).json()["id"]
         author.get(f"/api/v1/runs/{run}/tasks")
         with CaptureQueriesContext(connection) as seen:
@@ -289,9 +304,7 @@ def test_attempts_and_logs(author: APIClient, version: DagVersion) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_events_follow_on_without_gaps_or_repeats(
-    broker: str, author: APIClient, version: DagVersion
-) -> None:
+def test_events_follow_on_without_gaps_or_repeats(broker: str, author: APIClient, version: DagVersion) -> None:
     run = trigger(author).json()["id"]
     first = author.get(f"/api/v1/runs/{run}/events?limit=1").json()
     # What one transaction wrote comes together.
