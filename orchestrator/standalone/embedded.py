@@ -60,9 +60,7 @@ def create_databases(home: Home, postgres: Postgres) -> None:
         _create_examples_role(postgres, _secret(home, EXAMPLES)["password"])
         postgres.ensure_database(EXAMPLES, owner=EXAMPLES)
     except psycopg.Error as error:
-        raise CannotStart(
-            f"PostgreSQL refused to make Celeriac's databases: {str(error).strip()}."
-        ) from error
+        raise CannotStart(f"PostgreSQL refused to make Celeriac's databases: {str(error).strip()}.") from error
 
 
 def _create_examples_role(postgres: Postgres, password: str) -> None:
@@ -71,9 +69,7 @@ def _create_examples_role(postgres: Postgres, password: str) -> None:
             session.execute(sql.SQL("create role {} login").format(sql.Identifier(EXAMPLES)))
         role = sql.Identifier(EXAMPLES)
         session.execute(sql.SQL("alter role {} password {}").format(role, sql.Literal(password)))
-        session.execute(
-            sql.SQL("revoke connect on database {} from public").format(sql.Identifier("celeriac"))
-        )
+        session.execute(sql.SQL("revoke connect on database {} from public").format(sql.Identifier("celeriac")))
 
 
 def _postgres(home: Home, account: Account, root: Path) -> Postgres:

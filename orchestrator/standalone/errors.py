@@ -18,14 +18,11 @@ def from_os(error: OSError, doing: str) -> CannotStart:
     """The sentence for a refusal of the operating system while `doing` (a gerund with its object)."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return CannotStart(
-            f"The disk is full ({doing}): free some space, "
-            "or set CELERIAC_HOME to a directory on a disk that has some."
+            f"The disk is full ({doing}): free some space, or set CELERIAC_HOME to a directory on a disk that has some."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return CannotStart(
             f"{error.filename or 'A directory'} is not writable ({doing}): "
             "set CELERIAC_HOME to a directory that you may write to."
         )
-    return CannotStart(
-        f"{error.strerror or error} ({doing}{f', {error.filename}' if error.filename else ''})."
-    )
+    return CannotStart(f"{error.strerror or error} ({doing}{f', {error.filename}' if error.filename else ''}).")

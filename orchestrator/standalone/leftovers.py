@@ -17,9 +17,7 @@ _SERVER_SECONDS = 30.0
 def stop(running: dict[str, Any], console: Console) -> None:
     """Stop what still lives of the state file's `running` entry. The caller holds the home's lock."""
     children: dict[str, dict[str, Any]] = running.get("children") or {}
-    living = {
-        name: it for name, it in children.items() if it["pid"] and started_at(it["pid"]) == it["started"]
-    }
+    living = {name: it for name, it in children.items() if it["pid"] and started_at(it["pid"]) == it["started"]}
     for name, it in living.items():
         console.say(f"stopping {name} (process {it['pid']}), left from an earlier run")
         if not it["server"]:
@@ -36,7 +34,6 @@ def _await_end(name: str, it: dict[str, Any]) -> None:
     while started_at(it["pid"]) == it["started"]:
         if time.monotonic() > deadline:
             raise CannotStart(
-                f"A {name} left from an earlier run (process {it['pid']}) does not stop: "
-                "end it, then start again."
+                f"A {name} left from an earlier run (process {it['pid']}) does not stop: end it, then start again."
             )
         time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -112,11 +113,11 @@ class Standalone:
 
     def _start(self, web_port: int, flower_port: int) -> None:
         self._start_servers()
-        self._prepare(web_port)
+        queues = self._prepare(web_port)
         started = [
             self.supervisor.start(spec, wait=False)
             for spec in (
-                processes.worker(self.options.concurrency, self.environment),
+                processes.worker(self.options.concurrency, queues, self.environment),
                 processes.web(web_port, self.environment),
                 processes.reconciler(self.environment),
                 processes.beat(self.environment),
@@ -149,11 +150,11 @@ class Standalone:
         except OSError as error:
             raise from_os(error, f"starting {spec.name}") from error
 
-    def _prepare(self, web_port: int) -> None:
-        """Migrate, and create the first user."""
+    def _prepare(self, web_port: int) -> list[str]:
+        """Migrate, and create the first user; the queues of all pools."""
         self.environment = self._environment(web_port)
         password = secrets.token_urlsafe(9)
-        answer = self.home.path / "first-user"
+        answer = self.home.path / "prepared.json"
         answer.unlink(missing_ok=True)
         spec = processes.manage(
             *("prepare", "prepare", "--user", ADMIN, "--answer", str(answer)),
@@ -162,9 +163,12 @@ class Standalone:
         self.console.say("applying migrations")
         if self.supervisor.run_to_end(spec):
             raise CannotStart("The database could not be prepared: the last lines say why.", process="prepare")
-        if answer.exists():
-            answer.unlink()
+        prepared = json.loads(answer.read_text(encoding="utf-8"))
+        answer.unlink()
+        if prepared["user_created"]:
             self._tell_password(password)
+        queues: list[str] = prepared["queues"]
+        return queues
 
     def _work(self) -> int:
         """Run what was asked for, or live until a signal comes."""

@@ -39,9 +39,7 @@ class Postgres:
     settings: Mapping[str, str] = field(default_factory=dict)
     sync: bool = True
 
-    stop_signal = (
-        signal.SIGINT
-    )  # "fast": ends the sessions and writes everything; SIGTERM would wait for clients
+    stop_signal = signal.SIGINT  # "fast": ends the sessions and writes everything; SIGTERM would wait for clients
 
     @property
     def data(self) -> Path:
@@ -185,8 +183,7 @@ class Postgres:
             while started_at(pid):
                 if time.monotonic() > deadline:
                     raise CannotStart(
-                        f"A PostgreSQL left from an earlier run (pid {pid}) does not stop: "
-                        "end it, then start again."
+                        f"A PostgreSQL left from an earlier run (pid {pid}) does not stop: end it, then start again."
                     )
                 time.sleep(0.05)
         # A zombie, or another program that got the pid after a reboot: PostgreSQL would refuse to start.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from orchestrator import env
 from orchestrator.standalone import ports
@@ -82,14 +82,14 @@ def web(port: int, environment: Mapping[str, str]) -> Spec:
     )
 
 
-def worker(concurrency: int, environment: Mapping[str, str]) -> Spec:
-    """The worker; a warm stop lets running tasks finish."""
+def worker(concurrency: int, queues: Sequence[str], environment: Mapping[str, str]) -> Spec:
+    """The worker of every pool; a warm stop lets running tasks finish."""
     return Spec(
         name="worker",
         # One worker has no neighbours to ask (mingle) or to hear (gossip): it starts a second earlier.
         command=[
             *(*_CELERY, "--quiet", "worker", "--without-mingle", "--without-gossip"),
-            *("-n", "standalone@%h", "-l", "INFO", "-c", str(concurrency)),
+            *("-n", "standalone@%h", "-l", "INFO", "-c", str(concurrency), "-Q", ",".join(queues)),
         ],
         env={**environment, **_QUIET_ROOT},
         popen=_HERE,
@@ -105,9 +105,7 @@ def reconciler(environment: Mapping[str, str]) -> Spec:
 
 def beat(environment: Mapping[str, str]) -> Spec:
     """The clock."""
-    return Spec(
-        name="beat", command=[*_CELERY, "beat", "-l", "INFO", "--pidfile="], env=environment, popen=_HERE
-    )
+    return Spec(name="beat", command=[*_CELERY, "beat", "-l", "INFO", "--pidfile="], env=environment, popen=_HERE)
 
 
 def flower(port: int, credentials: str, environment: Mapping[str, str]) -> Spec:

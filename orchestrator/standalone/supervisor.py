@@ -36,9 +36,7 @@ class GaveUp(CannotStart):
 class Supervisor:
     """Holds the children. Not for several threads: everything happens in the caller's."""
 
-    def __init__(
-        self, *, console: Console, guardian: Guardian, changed: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, *, console: Console, guardian: Guardian, changed: Callable[[], None] = lambda: None) -> None:
         """`changed` is called after every start of a process."""
         self.console = console
         self.children: dict[str, Child] = {}

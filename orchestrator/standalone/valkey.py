@@ -74,9 +74,7 @@ class Valkey:
         deadline = time.monotonic() + timeout
         problem = ""
         # Without the client's own retries, whose pauses are longer than the whole start.
-        client = redis.Redis.from_url(
-            self.url, socket_connect_timeout=1, socket_timeout=2, retry=Retry(NoBackoff(), 0)
-        )
+        client = redis.Redis.from_url(self.url, socket_connect_timeout=1, socket_timeout=2, retry=Retry(NoBackoff(), 0))
         try:
             while alive() and time.monotonic() < deadline:
                 try:

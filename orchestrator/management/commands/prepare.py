@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error, transaction
 
 from orchestrator import env
+from workflows.conf import conf
+from workflows.models import NodePool
 
 
 class Command(BaseCommand):
-    """Migrate, and create the first superuser if there is none."""
+    """Migrate, create the first superuser if there is none, tell which queues there are."""
 
     help = "Apply migrations; with no superuser yet, create one with the password in FIRST_PASSWORD."
     requires_system_checks: list[str] = []
@@ -22,7 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.add_argument("--user", default="admin", help="name of the first superuser")
-        parser.add_argument("--answer", type=Path, help="file to be made when a superuser was created")
+        parser.add_argument("--answer", type=Path, help="file for what was found, as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do both."""
@@ -30,8 +33,11 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
         except Error as error:
             raise CommandError(f"The database could not be migrated: {str(error).strip()}") from error
-        if self._create_user(options["user"], env.text("FIRST_PASSWORD")) and options["answer"]:
-            options["answer"].touch(mode=0o600)
+        created = self._create_user(options["user"], env.text("FIRST_PASSWORD"))
+        pools = NodePool.objects.values_list("name", flat=True)
+        queues = sorted({conf.DEFAULT_QUEUE, *map(conf.queue_of, pools)})
+        if options["answer"]:
+            options["answer"].write_text(json.dumps({"user_created": created, "queues": queues}), encoding="utf-8")
 
     def _create_user(self, name: str, password: str) -> bool:
         users = get_user_model()
