@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin
@@ -16,10 +17,15 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+
+from workflows.admin import show
 
 M = TypeVar("M", bound=Model)
 
 if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
     _ModelAdmin = admin.ModelAdmin
 else:
 
@@ -43,6 +49,16 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return rows.order_by()[:COUNT_LIMIT].count() if isinstance(rows, QuerySet) else len(rows)
 
 
+def moment(field: str, description: _StrPromise) -> Callable[[Any], SafeString]:
+    """A column that shows a moment, for `list_display`."""
+
+    @admin.display(description=description, ordering=field)
+    def shown(row: Any) -> SafeString:
+        return show.when(getattr(row, field))
+
+    return shown
+
+
 class SkinnedAdmin(_ModelAdmin[M]):
     """A model admin that brings the style sheet of our pages along, in any project."""
 
@@ -52,6 +68,11 @@ class SkinnedAdmin(_ModelAdmin[M]):
 
     class Media:
         css = {"all": ["workflows/pages.css"]}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, titled by what it lists."""
+        title = {"title": capfirst(self.opts.verbose_name_plural)}
+        return super().changelist_view(request, {**title, **(extra_context or {})})
 
     def page_context(self, request: HttpRequest, **more: Any) -> dict[str, Any]:
         """The context of a page of our own under this model."""

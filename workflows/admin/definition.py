@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from workflows.admin import filters, launching, publishing, show, version_page
-from workflows.admin.bases import EMPTY, ReadOnlyAdmin, link_to, list_url, may
+from workflows.admin.bases import EMPTY, ReadOnlyAdmin, link_to, list_url, may, moment
 from workflows.engine import control
 from workflows.models import Dag, DagRun, DagVersion
 
@@ -36,7 +36,16 @@ def _last_runs() -> ArraySubquery:
 class DagAdmin(ReadOnlyAdmin[Dag]):
     """DAGs: run now, pause, resume, publish a version."""
 
-    list_display = ("dag_id", "title", "switch", "version", "last_runs", "owner", "tag_list", "updated_at")
+    list_display = (
+        "dag_id",
+        "title",
+        "switch",
+        "version",
+        "last_runs",
+        "owner",
+        "tag_list",
+        moment("updated_at", _("updated")),
+    )
     list_filter = (filters.PausedFilter, filters.TagFilter, "owner")
     search_fields = ("dag_id", "name", "description", "owner")
     date_hierarchy = "created_at"
@@ -206,7 +215,15 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
 class DagVersionAdmin(ReadOnlyAdmin[DagVersion]):
     """Versions: immutable, each with its document and its plan."""
 
-    list_display = ("label", "dag_link", "task_count", "note", "runs", "created_by", "created_at")
+    list_display = (
+        "label",
+        "dag_link",
+        "task_count",
+        "note",
+        "runs",
+        "created_by",
+        moment("created_at", _("published")),
+    )
     list_filter = ("source_format", "created_at")
     search_fields = ("dag__dag_id", "note", "content_hash")
     date_hierarchy = "created_at"
@@ -215,9 +232,7 @@ class DagVersionAdmin(ReadOnlyAdmin[DagVersion]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[DagVersion]:
         """Without documents and plans, which may be megabytes each."""
         rows = super().get_queryset(request).select_related("dag", "created_by", "dag__current_version")
-        return rows.defer(
-            *version_page.LARGE, *(f"dag__current_version__{name}" for name in version_page.LARGE)
-        )
+        return rows.defer(*version_page.LARGE, *(f"dag__current_version__{name}" for name in version_page.LARGE))
 
     def get_urls(self) -> list[URLPattern]:
         """The document as plain text, beside Django's own pages."""
@@ -234,9 +249,7 @@ class DagVersionAdmin(ReadOnlyAdmin[DagVersion]):
 
     @admin.display(description=_("runs"))
     def runs(self, version: DagVersion) -> SafeString:
-        return format_html(
-            '<a href="{}">{}</a>', list_url("dagrun", version__id__exact=version.pk), _("runs")
-        )
+        return format_html('<a href="{}">{}</a>', list_url("dagrun", version__id__exact=version.pk), _("runs"))
 
     def page(self, request: HttpRequest, row: DagVersion) -> HttpResponse:
         """The page of a version: its document, and what the compiler made of it."""

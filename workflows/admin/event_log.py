@@ -11,18 +11,19 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from workflows.admin import filters, show
-from workflows.admin.bases import EMPTY, BigTableAdmin, link_to
+from workflows.admin.bases import EMPTY, BigTableAdmin, link_to, moment
 from workflows.models import Event, LogChunk
 
 _EXCERPT = 160
+_AT = moment("at", _("at"))
 
 
 @admin.register(Event)
 class EventAdmin(BigTableAdmin[Event]):
     """Every transition of every run and task."""
 
-    list_display = ("at", "run_link", "task", "attempt", "transition", "why", "node")
-    list_display_links = ("at",)
+    list_display = (_AT, "run_link", "task", "attempt", "transition", "why", "node")
+    list_display_links = (_AT,)
     list_filter = (filters.NewStateFilter, filters.ReasonFilter, "at")
     search_fields = ("=run__id", "task_id", "message", "node")
     search_help_text = _("Run number, task id, message or node.")
@@ -52,8 +53,8 @@ class EventAdmin(BigTableAdmin[Event]):
 class LogChunkAdmin(BigTableAdmin[LogChunk]):
     """What tasks wrote, piece by piece. The page of a task shows a whole log."""
 
-    list_display = ("at", "task", "attempt", "seq", "stream", "characters", "excerpt")
-    list_display_links = ("at",)
+    list_display = (_AT, "task", "attempt", "seq", "stream", "characters", "excerpt")
+    list_display_links = (_AT,)
     list_filter = ("stream", "at")
     search_fields = ("=task_execution_id",)
     search_help_text = _("Number of the task execution. To search in a log, open its task.")

@@ -122,9 +122,7 @@ def prefilled(specs: Mapping[str, ParamSpec]) -> str:
     Templated defaults are left out: they depend on the run.
     """
     values = {
-        name: spec.default
-        for name, spec in specs.items()
-        if spec.required or not templating.is_template(spec.default)
+        name: spec.default for name, spec in specs.items() if spec.required or not templating.is_template(spec.default)
     }
     return show.pretty(values)
 
@@ -146,9 +144,7 @@ def _launch(request: HttpRequest, form: LaunchForm, version: DagVersion) -> DagR
             form.add_error("params", f"{problem.path.removeprefix('params.')}: {problem.message}")
     except IdempotencyConflict as error:
         run_id = error.facts["run_id"]
-        form.add_error(
-            None, _("This form has started run %d already. Send it again to start another.") % run_id
-        )
+        form.add_error(None, _("This form has started run %d already. Send it again to start another.") % run_id)
         refill(form, request, ticket=uuid4())
     except CeleriacError as error:
         form.add_error(None, str(error))

@@ -118,9 +118,7 @@ def _check(source: str, dag: Dag | None) -> tuple[DagSpec | None, tuple[Problem,
 def _misplaced(spec: DagSpec, dag: Dag | None) -> tuple[Problem, ...]:
     """A document published from the page of another DAG is a slip of the hand."""
     if dag is not None and spec.id != dag.dag_id:
-        text = _("this page publishes versions of %(dag)s; to make another DAG, use “New DAG”") % {
-            "dag": dag.dag_id
-        }
+        text = _("this page publishes versions of %(dag)s; to make another DAG, use “New DAG”") % {"dag": dag.dag_id}
         return (Problem(code="other_dag", path="id", message=text),)
     if dag is None and Dag.objects.live().filter(dag_id=spec.id).exists():
         text = _("there is a DAG %(dag)s already; publish from its page") % {"dag": spec.id}
@@ -134,17 +132,13 @@ def _is_stale(request: HttpRequest, form: PublishForm, current: DagVersion | Non
     if form.cleaned_data["base"] == number:
         return False
     by = f" ({current.created_by})" if current and current.created_by else ""
-    text = _(
-        "Version %(number)s%(by)s was published while you edited. Publish again to replace it with yours."
-    )
+    text = _("Version %(number)s%(by)s was published while you edited. Publish again to replace it with yours.")
     form.add_error(None, text % {"number": number, "by": by})
     refill(form, request, base=number)
     return True
 
 
-def _publish(
-    admin: DagAdmin, request: HttpRequest, source: str, note: str
-) -> HttpResponse | tuple[Problem, ...]:
+def _publish(admin: DagAdmin, request: HttpRequest, source: str, note: str) -> HttpResponse | tuple[Problem, ...]:
     user = request.user if isinstance(request.user, AbstractBaseUser) else None
     try:
         version = publish.publish(source, note=note, user=user)

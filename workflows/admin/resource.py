@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from workflows.admin import filters, show
-from workflows.admin.bases import ReadOnlyAdmin, SkinnedAdmin, link_to_list
+from workflows.admin.bases import ReadOnlyAdmin, SkinnedAdmin, link_to_list, moment
 from workflows.conf import conf
 from workflows.models import BrokerMark, Node, NodePool
 
@@ -19,7 +19,7 @@ DEFAULT_POOL = "default"
 class NodePoolAdmin(SkinnedAdmin[NodePool]):
     """Pools. A name is chosen once: documents and queues refer to it."""
 
-    list_display = ("name", "description", "queue", "created_at")
+    list_display = ("name", "description", "queue", moment("created_at", _("created")))
     search_fields = ("name", "description")
     date_hierarchy = "created_at"
     readonly_fields = ("queue", "created_at")
@@ -42,7 +42,16 @@ class NodePoolAdmin(SkinnedAdmin[NodePool]):
 class NodeAdmin(ReadOnlyAdmin[Node]):
     """Worker nodes as they last reported themselves."""
 
-    list_display = ("name", "state", "load", "queue_names", "hostname", "pid", "heartbeat_at", "started_at")
+    list_display = (
+        "name",
+        "state",
+        "load",
+        "queue_names",
+        "hostname",
+        "pid",
+        moment("heartbeat_at", _("last heartbeat")),
+        moment("started_at", _("started")),
+    )
     list_filter = (filters.AliveFilter, "hostname")
     search_fields = ("name", "hostname")
     ordering = ("stopped_at", "name")
@@ -81,7 +90,7 @@ class NodeAdmin(ReadOnlyAdmin[Node]):
 class BrokerMarkAdmin(ReadOnlyAdmin[BrokerMark]):
     """What the reconciler last knew of the broker."""
 
-    list_display = ("name", "value", "at")
+    list_display = ("name", "value", moment("at", _("at")))
     search_fields = ("name", "value")
     list_filter = ("at",)
     ordering = ("name",)

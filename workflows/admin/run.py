@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from workflows.admin import filters, run_actions, run_page, show, version_page
-from workflows.admin.bases import BigTableAdmin, link_to, live_part, may
+from workflows.admin.bases import BigTableAdmin, link_to, live_part, may, moment
 from workflows.models import DagRun
 
 _VERSION = tuple(f"version__{name}" for name in version_page.LARGE)
@@ -32,7 +32,7 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
         "tasks",
         "trigger",
         "by",
-        "started_at",
+        moment("started_at", _("started")),
         "took",
     )
     list_filter = ("state", filters.ProgressFilter, "trigger", "reason", "created_at")
@@ -136,13 +136,9 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
         run = get_object_or_404(self.get_queryset(request), pk=pk)
         request.current_app = self.admin_site.name
         context = run_page.context(request, run, may_control=self.has_control_permission(request))
-        return live_part(
-            TemplateResponse(request, "workflows/admin/_run.html", context), run.ended_at is None
-        )
+        return live_part(TemplateResponse(request, "workflows/admin/_run.html", context), run.ended_at is None)
 
     def control_view(self, request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         """Cancel, pause or resume from the run's page."""
         runs = self.get_queryset(request).filter(pk=get_object_or_404(DagRun, pk=pk).pk)
-        return run_actions.answer(
-            self, request, runs, verb, back=reverse("admin:workflows_dagrun_change", args=[pk])
-        )
+        return run_actions.answer(self, request, runs, verb, back=reverse("admin:workflows_dagrun_change", args=[pk]))

@@ -97,9 +97,7 @@ class Preview:
     children: int
 
 
-def answer(
-    admin: DagRunAdmin, request: HttpRequest, runs: QuerySet[DagRun], name: str, *, back: str
-) -> HttpResponse:
+def answer(admin: DagRunAdmin, request: HttpRequest, runs: QuerySet[DagRun], name: str, *, back: str) -> HttpResponse:
     """The confirmation page, or, once it was confirmed, the deed and the way back."""
     if not admin.has_control_permission(request):
         raise PermissionDenied

@@ -153,7 +153,7 @@ def _task_line(row: Mapping[str, Any]) -> TaskLine:
         id=row["id"],
         name=name,
         badge=show.badge(row["state"]),
-        reason=show.reason(row["reason"]),
+        reason=show.reason(row["reason"]) if row["reason"] != row["state"] else "",
         message=row["told"],
         waiting_on=row["waiting_on"] if row["state"] == "pending" else 0,
         attempt=row["attempt"],

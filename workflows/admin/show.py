@@ -75,6 +75,19 @@ def reason(word: str) -> str:
     return word.replace("_", " ")
 
 
+def when(moment: datetime | None) -> SafeString:
+    """A moment in the reader's time zone, sortable by eye; the title has the offset."""
+    if moment is None:
+        return SafeString("–")
+    local = timezone.localtime(moment)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        local.strftime("%Y-%m-%d %H:%M:%S %z"),
+        local.strftime("%Y-%m-%d %H:%M:%S"),
+    )
+
+
 def duration(start: datetime | None, end: datetime | None = None) -> str:
     """Wall time from start to end, or to now: 0.4 s, 12 s, 3 m 05 s, 2 h 10 m, 3 d 4 h."""
     if start is None:

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from workflows.admin import filters, show, task_page
-from workflows.admin.bases import BigTableAdmin, link_to, live_part, may
+from workflows.admin.bases import BigTableAdmin, link_to, live_part, may, moment
 from workflows.engine import queries
 from workflows.models import TaskAttempt, TaskExecution
 
@@ -22,7 +22,17 @@ from workflows.models import TaskAttempt, TaskExecution
 class TaskExecutionAdmin(BigTableAdmin[TaskExecution]):
     """Tasks of runs."""
 
-    list_display = ("task", "run_link", "dag_link", "status", "why", "attempt", "node", "started_at", "took")
+    list_display = (
+        "task",
+        "run_link",
+        "dag_link",
+        "status",
+        "why",
+        "attempt",
+        "node",
+        moment("started_at", _("started")),
+        "took",
+    )
     list_filter = ("state", filters.ProgressFilter, "reason", "started_at")
     search_fields = ("=run__id", "task_id", "node")
     search_help_text = _("Run number, task id or node.")
@@ -100,7 +110,16 @@ class TaskExecutionAdmin(BigTableAdmin[TaskExecution]):
 class TaskAttemptAdmin(BigTableAdmin[TaskAttempt]):
     """Attempts: who ran what, and how it ended."""
 
-    list_display = ("label", "task_link", "run_link", "how", "why", "node", "started_at", "took")
+    list_display = (
+        "label",
+        "task_link",
+        "run_link",
+        "how",
+        "why",
+        "node",
+        moment("started_at", _("started")),
+        "took",
+    )
     list_filter = ("end", "reason", "started_at")
     search_fields = ("=task_execution__run__id", "task_execution__task_id", "node", "message")
     search_help_text = _("Run number, task id, node or message.")

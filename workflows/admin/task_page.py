@@ -90,7 +90,7 @@ def context(request: HttpRequest, task: TaskExecution) -> dict[str, Any]:
         "task": task,
         "run": task.run,
         "state": show.badge(task.state),
-        "reason": show.reason(task.reason),
+        "reason": show.reason(task.reason) if task.reason != task.state else "",
         "duration": show.duration(task.started_at, task.ended_at),
         "planned": _planned(task),
         "attempts": [_attempt_line(row, attempt) for row in attempts],
@@ -139,12 +139,10 @@ def _neighbours(task: TaskExecution) -> list[Neighbours]:
     sides = ((_("Upstream"), planned.upstream), (_("Downstream"), planned.downstream))
     wanted = [position for _title, positions in sides for position in positions[:NEIGHBOURS_SHOWN]]
     rows: dict[int, list[Neighbour]] = {}
-    found = TaskExecution.objects.filter(run_id=task.run_id, position__in=wanted).order_by(
-        "position", "map_index"
-    )
-    for pk, position, map_index, task_id, state in found.values_list(
-        "pk", "position", "map_index", "task_id", "state"
-    )[: 4 * NEIGHBOURS_SHOWN]:
+    found = TaskExecution.objects.filter(run_id=task.run_id, position__in=wanted).order_by("position", "map_index")
+    for pk, position, map_index, task_id, state in found.values_list("pk", "position", "map_index", "task_id", "state")[
+        : 4 * NEIGHBOURS_SHOWN
+    ]:
         name = task_id if map_index < 0 else f"{task_id}[{map_index}]"
         rows.setdefault(position, []).append(Neighbour(id=pk, name=name, badge=show.badge(state)))
     return [
@@ -163,11 +161,7 @@ def read_log(execution_id: int, attempt: int, limit: int = LOG_SHOWN) -> Log:
     facts = chunks.order_by().aggregate(total=Sum(Length("text")), count=Count("pk"))
     total = facts["total"] or 0
     after = Window(Sum(Length("text")), order_by=F("seq").desc())
-    last = (
-        chunks.annotate(upto=after, length=Length("text"))
-        .filter(upto__lt=limit + F("length"))
-        .order_by("seq")
-    )
+    last = chunks.annotate(upto=after, length=Length("text")).filter(upto__lt=limit + F("length")).order_by("seq")
     texts = [(chunk.stream, chunk.text) for chunk in last]
     extra = sum(len(text) for _stream, text in texts) - limit
     if extra > 0 and texts:
