@@ -39,6 +39,18 @@ def words(name: str) -> list[str]:
     return [part.strip() for part in text(name).split(",") if part.strip()]
 
 
+def json_object(name: str) -> dict[str, Any]:
+    """A JSON object; empty when the variable is not set."""
+    given = text(name).strip()
+    try:
+        value: Any = json.loads(given) if given else {}
+    except ValueError as error:
+        raise BadEnvironment(f"{name} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise BadEnvironment(f'{name} must be a JSON object, such as {{"LEASE_SECONDS": 60}}')
+    return value
+
+
 def home() -> Path:
     """Where the embedded servers keep their data and the state file."""
     return Path(text("CELERIAC_HOME") or ROOT / ".celeriac").resolve()

@@ -83,3 +83,18 @@ def test_state_of_a_standalone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(env.BadEnvironment, match=r"state\.json is not JSON"):
         env.standalone_state()
+
+
+@pytest.mark.parametrize("value", ["LEASE_SECONDS=3", "[1]", "3"])
+def test_a_json_variable_that_is_no_object_stops_the_program(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Starting with the defaults instead would hide the mistake."""
+    monkeypatch.setenv("CELERIAC_SETTINGS", value)
+    with pytest.raises(env.BadEnvironment, match="CELERIAC_SETTINGS"):
+        env.json_object("CELERIAC_SETTINGS")
+
+
+def test_a_json_variable_is_an_object_or_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CELERIAC_SETTINGS", raising=False)
+    assert env.json_object("CELERIAC_SETTINGS") == {}
+    monkeypatch.setenv("CELERIAC_SETTINGS", '{"LEASE_SECONDS": 3}')
+    assert env.json_object("CELERIAC_SETTINGS") == {"LEASE_SECONDS": 3}
