@@ -68,9 +68,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASE_URL = (
-    env.text("DATABASE_URL") or _STATE.get("DATABASE_URL") or "postgresql://celeriac@127.0.0.1:5432/celeriac"
-)
+DATABASE_URL = env.text("DATABASE_URL") or _STATE.get("DATABASE_URL") or "postgresql://celeriac@127.0.0.1:5432/celeriac"
 BROKER_URL = env.text("BROKER_URL") or _STATE.get("BROKER_URL") or "redis://127.0.0.1:6379/0"
 DATABASES = {"default": env.database(DATABASE_URL)}
 
@@ -152,6 +150,8 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_max": 1,
 }
 CELERY_DB_REUSE_MAX = 1_000_000
+# Stands for the tasks of a host project's own apps, which autodiscovery finds; a wheel has no examples.
+CELERY_IMPORTS = ["examples.shop.tasks"] if (BASE_DIR / "examples").is_dir() else []
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
@@ -163,7 +163,7 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 CELERIAC: dict[str, Any] = {
     "PYTHON_MODULES": env.words("CELERIAC_PYTHON_MODULES") or ["examples"],
     "HTTP_ALLOW_PRIVATE": env.words("CELERIAC_HTTP_ALLOW_PRIVATE"),
-    "SQL_CONNECTIONS": _STATE.get("SQL_CONNECTIONS") or {},
+    "SQL_CONNECTIONS": _STATE.get("SQL_CONNECTIONS") or {"examples": f"sqlite:///{env.home()}/examples.sqlite3"},
     **env.json_object("CELERIAC_SETTINGS"),  # any of them, as a JSON object: {"LEASE_SECONDS": 60}
 }
 
