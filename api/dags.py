@@ -21,7 +21,7 @@ from api.fields import Record, values_of
 from api.pagination import Pages
 from workflows.core.errors import InvalidDocument, Problem, UnknownDag
 from workflows.core.params import json_schema
-from workflows.engine import control, launch, publish
+from workflows.engine import control, plans, publish
 from workflows.models import Dag, DagRun, DagVersion
 
 _ORDERINGS = ("dag_id", "name", "owner", "created_at", "updated_at")
@@ -32,9 +32,7 @@ class DagFilters(django_filters.FilterSet):  # type: ignore[misc]
 
     tag = django_filters.CharFilter(method="with_tag", label="Has this tag; repeat it for several")
     owner = django_filters.CharFilter(field_name="owner", label="Has exactly this owner")
-    paused = django_filters.BooleanFilter(
-        field_name="paused_at", lookup_expr="isnull", exclude=True, label="Paused"
-    )
+    paused = django_filters.BooleanFilter(field_name="paused_at", lookup_expr="isnull", exclude=True, label="Paused")
     search = django_filters.CharFilter(method="containing", label="In the id, name or description")
     ordering = django_filters.OrderingFilter(fields=[(name, name) for name in _ORDERINGS])
 
@@ -48,9 +46,7 @@ class DagFilters(django_filters.FilterSet):  # type: ignore[misc]
 
     def containing(self, rows: QuerySet[Dag], name: str, value: str) -> QuerySet[Dag]:
         """DAGs with the text in what people call them."""
-        return rows.filter(
-            Q(dag_id__icontains=value) | Q(name__icontains=value) | Q(description__icontains=value)
-        )
+        return rows.filter(Q(dag_id__icontains=value) | Q(name__icontains=value) | Q(description__icontains=value))
 
 
 class LastRunSerializer(serializers.Serializer[Any]):
@@ -109,9 +105,7 @@ class DagDetailSerializer(DagSerializer):
     @extend_schema_field({"type": "object", "additionalProperties": True, "nullable": True})
     def get_params_schema(self, dag: Dag) -> dict[str, Any] | None:
         """Of the current version."""
-        return (
-            None if dag.current_version is None else json_schema(launch.spec_of(dag.current_version).params)
-        )
+        return None if dag.current_version is None else json_schema(plans.params_of(dag.current_version.pk))
 
 
 class PublishSerializer(GivenDocumentSerializer):
@@ -203,11 +197,9 @@ class DagResource(Resource[Dag]):
             {"Location": request.build_absolute_uri(where)} if is_new else {},
         )
 
-    def _shown(
-        self, dag_id: str, code: int = status.HTTP_200_OK, headers: Mapping[str, str] | None = None
-    ) -> Response:
+    def _shown(self, dag_id: str, code: int = status.HTTP_200_OK, headers: Mapping[str, str] | None = None) -> Response:
         rows = with_last_run(Dag.objects.live().select_related("current_version"))
-        dag = rows.filter(dag_id=dag_id).defer("current_version__source", "current_version__plan").first()
+        dag = rows.filter(dag_id=dag_id).defer(*heavy("current_version")).first()
         if dag is None:
             raise UnknownDag(dag_id=dag_id)
         return Response(DagDetailSerializer(dag).data, status=code, headers=dict(headers or {}))

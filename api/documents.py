@@ -83,9 +83,7 @@ class ExplainedSerializer(serializers.Serializer[Any]):
     edges = serializers.IntegerField()
     levels = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
     critical_path = serializers.ListField(child=serializers.CharField())
-    kinds = serializers.DictField(
-        child=serializers.IntegerField(), help_text="How many segments of each kind."
-    )
+    kinds = serializers.DictField(child=serializers.IntegerField(), help_text="How many segments of each kind.")
     segments = SegmentSerializer(many=True)
     largest_message = serializers.IntegerField(help_text="Upper bound of the largest message of all.")
 
@@ -125,18 +123,14 @@ class DocumentResource(ViewSet):
         "json_schema": ("workflows.view_dag",),
     }
 
-    @extend_schema(
-        operation_id="documents_validate", request=GivenDocumentSerializer, responses=CheckedSerializer
-    )
+    @extend_schema(operation_id="documents_validate", request=GivenDocumentSerializer, responses=CheckedSerializer)
     def validate(self, request: Request) -> Response:
         """Check a document without storing it: every problem at once, with its place. Always 200."""
         parsed = check(values_of(GivenDocumentSerializer, request))
         valid = parsed.spec is not None and not parsed.problems
         return Response({"valid": valid, "problems": errors.rows(parsed.problems)})
 
-    @extend_schema(
-        operation_id="documents_explain", request=GivenDocumentSerializer, responses=ExplainedSerializer
-    )
+    @extend_schema(operation_id="documents_explain", request=GivenDocumentSerializer, responses=ExplainedSerializer)
     def explain(self, request: Request) -> Response:
         """The plan of a document, not stored: levels, critical path, canvases, queues, message bytes."""
         parsed = check(values_of(GivenDocumentSerializer, request))

@@ -112,9 +112,7 @@ def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponseBase:
         case PermissionDenied():
             return problem(plain, HTTPStatus.FORBIDDEN, "permission_denied", "You may not do this.")
         case RequestDataTooBig():
-            return problem(
-                plain, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "The request is too large."
-            )
+            return problem(plain, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "The request is too large.")
         case SuspiciousOperation() | UnreadablePostError():
             return problem(plain, HTTPStatus.BAD_REQUEST, "bad_request", "The request cannot be read.")
         case OperationalError() | InterfaceError():

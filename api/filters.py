@@ -41,9 +41,7 @@ M = TypeVar("M", bound=Model)
 class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]
     """django-filter, with unknown parameters refused."""
 
-    def filter_queryset(
-        self, request: Request, queryset: QuerySet[M], view: GenericAPIView[M]
-    ) -> QuerySet[M]:
+    def filter_queryset(self, request: Request, queryset: QuerySet[M], view: GenericAPIView[M]) -> QuerySet[M]:
         """The rows that the query parameters ask for."""
         filters = self.get_filterset_class(view, queryset)
         known = {*(filters.base_filters if filters else ()), *known_parameters(view.paginator)}

@@ -111,6 +111,4 @@ def _has_ended(task: TaskExecution, attempt: int) -> bool:
         return attempt < task.attempt
     if task.ended_at is not None:
         return True
-    return TaskAttempt.objects.filter(
-        task_execution_id=task.pk, number=attempt, ended_at__isnull=False
-    ).exists()
+    return TaskAttempt.objects.filter(task_execution_id=task.pk, number=attempt, ended_at__isnull=False).exists()

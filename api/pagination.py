@@ -39,11 +39,7 @@ class Pages(PageNumberPagination):
     def get_page_size(self, request: Request) -> int | None:
         """The wanted size; an impossible one is an error, not another size."""
         given = request.query_params.get("limit")
-        return (
-            self.page_size
-            if given is None
-            else whole_number(given, "limit", least=1, most=self.max_page_size)
-        )
+        return self.page_size if given is None else whole_number(given, "limit", least=1, most=self.max_page_size)
 
 
 class Keyset(BasePagination):
@@ -60,9 +56,7 @@ class Keyset(BasePagination):
     ) -> list[M]:
         """One page, and whether there is another."""
         given = request.query_params
-        limit = whole_number(
-            given.get("limit", str(self.page_size)), "limit", least=1, most=self.max_page_size
-        )
+        limit = whole_number(given.get("limit", str(self.page_size)), "limit", least=1, most=self.max_page_size)
         sign = "-" if self.descending else ""
         ordered = queryset.order_by(*(f"{sign}{key}" for key in self.keys))
         if cursor := given.get("cursor"):

@@ -153,9 +153,7 @@ class RunResource(Resource[DagRun]):
         ],
         responses={
             201: RunDetailSerializer,
-            200: OpenApiResponse(
-                RunDetailSerializer, description=f"A replay ({REPLAY_HEADER}: true): the first run."
-            ),
+            200: OpenApiResponse(RunDetailSerializer, description=f"A replay ({REPLAY_HEADER}: true): the first run."),
         },
     )
     def trigger(self, request: Request, dag_id: str) -> Response:

@@ -167,9 +167,7 @@ class TaskResource(Resource[TaskExecution]):
     def attempts(self, request: Request, run_id: int, task_id: str) -> Response:
         """Every try of a task execution."""
         found = execution(run_id, task_id, TaskQuery.of(request)["map_index"], "output")
-        rows: QuerySet[TaskAttempt] = TaskAttempt.objects.filter(task_execution_id=found.pk).order_by(
-            "number"
-        )
+        rows: QuerySet[TaskAttempt] = TaskAttempt.objects.filter(task_execution_id=found.pk).order_by("number")
         return Response({"results": AttemptSerializer(rows, many=True).data})
 
 

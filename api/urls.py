@@ -96,9 +96,7 @@ v1: list[URLPattern | URLResolver] = [
     path("runs/<row_id:run_id>/resume", RunResource.as_view({"post": "resume"}), name="run-resume"),
     path("runs/<row_id:run_id>/events", EventResource.as_view({"get": "list"}), name="run-events"),
     path("runs/<row_id:run_id>/tasks", TaskResource.as_view({"get": "list"}), name="tasks"),
-    path(
-        "runs/<row_id:run_id>/tasks/<task_id:task_id>", TaskResource.as_view({"get": "retrieve"}), name="task"
-    ),
+    path("runs/<row_id:run_id>/tasks/<task_id:task_id>", TaskResource.as_view({"get": "retrieve"}), name="task"),
     path(
         "runs/<row_id:run_id>/tasks/<task_id:task_id>/attempts",
         TaskResource.as_view({"get": "attempts"}),

@@ -50,11 +50,16 @@ class VersionSerializer(Record[DagVersion]):
 class VersionDetailSerializer(VersionSerializer):
     """A version with its document."""
 
-    document = serializers.DictField(read_only=True)
+    document = serializers.SerializerMethodField()
 
     class Meta(VersionSerializer.Meta):
         fields = (*VersionSerializer.Meta.fields, "document")
         read_only_fields = fields
+
+    def get_document(self, version: DagVersion) -> dict[str, Any]:
+        """The document, in the order in which it was written."""
+        data: dict[str, Any] = publish.document_of(version)
+        return data
 
 
 class ExportQuery(Query):
@@ -88,7 +93,7 @@ class VersionResource(Resource[DagVersion]):
     @extend_schema(responses=VersionDetailSerializer)
     def retrieve(self, request: Request, dag_id: str, number: int) -> Response:
         """One version with its document."""
-        return Response(VersionDetailSerializer(_one(dag_id, number, "source", "plan")).data)
+        return Response(VersionDetailSerializer(_one(dag_id, number, "document", "plan")).data)
 
     @extend_schema(operation_id="dags_versions_explain", responses=ExplainedSerializer)
     def explain(self, request: Request, dag_id: str, number: int) -> Response:
@@ -110,7 +115,7 @@ class ExportResource(Resource[DagVersion]):
     )
     def document(self, request: Request, dag_id: str, number: int) -> HttpResponse:
         """The document as text: byte for byte as it was published, or in the other format."""
-        version = _one(dag_id, number, "plan")
+        version = _one(dag_id, number, "document", "plan")
         chosen: Any = ExportQuery.of(request).get("format", version.source_format)
         text = publish.export(version, chosen)
         return HttpResponse(

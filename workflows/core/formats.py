@@ -21,6 +21,7 @@ from workflows.core.yaml_reader import UNREADABLE, read_yaml, resolve
 Format = Literal["yaml", "json"]
 Lines = Mapping[str, tuple[int, int]]
 MAX_BYTES = 10_000_000
+UNLIMITED = 2**40  # for texts that were accepted before, under limits of their time
 MAX_BITS = 1024  # of an integer: what a float can hold, and so any reader of JSON
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL's JSON and UTF-8 cannot hold these
 _WIDTH = 1_000_000  # no folding: a long command stays on its line

@@ -81,6 +81,10 @@ Label = Annotated[
     str, BeforeValidator(_read_label), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})
 ]
 PositiveDuration = Annotated[Duration, Field(gt=0)]
+# What the tables have room for: a longer text is a problem with its place, not an error of the database.
+Name = Annotated[str, Field(max_length=250)]
+Owner = Annotated[str, Field(max_length=200)]
+Tag = Annotated[str, Field(max_length=100)]
 
 
 class SpecModel(BaseModel):
@@ -266,9 +270,9 @@ class ConfigSpec(SpecModel):
     """Tasks of one run at one time."""
     timeout: PositiveDuration | None = None
     """Longest time of a run."""
-    tags: tuple[str, ...] = ()
+    tags: tuple[Tag, ...] = ()
     """Words to find the DAG by."""
-    owner: str = ""
+    owner: Owner = ""
     """Who answers for it."""
 
 
@@ -277,7 +281,7 @@ class DagHeader(SpecModel):
 
     id: str
     """The DAG's name in commands, addresses and sub-DAG tasks."""
-    name: str = ""
+    name: Name = ""
     """What people read; the id when empty."""
     description: str = ""
     """What the DAG is for."""

@@ -142,7 +142,7 @@ def checked_params(version: DagVersion, given: Mapping[str, Any], logical_date: 
     if not declared and not given:
         return {}
     context = {"run": {"logical_date": logical_date}, "dag": {"id": version.dag.dag_id}}
-    values, problems = core_params.resolve(spec_of(version).params, given, context)
+    values, problems = core_params.resolve(plans.params_of(version.pk), given, context)
     if problems:
         raise BadParams(dag_id=version.dag.dag_id, problems=problems)
     return values

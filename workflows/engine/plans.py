@@ -1,10 +1,14 @@
-"""Plans by version, cached in the process: a version never changes."""
+"""What a version was compiled to and what it declares, cached in the process: a version never changes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
+from workflows.core import formats
+from workflows.core.parse import parse
 from workflows.core.plan import Plan
+from workflows.core.spec import ParamSpec
 from workflows.engine import sql
 
 
@@ -13,6 +17,16 @@ def plan_of(version_id: int) -> Plan:
     """The plan of a version."""
     rows = sql.run("SELECT plan FROM workflows_dagversion WHERE id = %s", (version_id,))
     return Plan.from_json(rows[0][0])
+
+
+@lru_cache(maxsize=256)
+def params_of(version_id: int) -> Mapping[str, ParamSpec]:
+    """The parameters that a version declares, in the order of its text, which jsonb forgets."""
+    rows = sql.run("SELECT source, source_format FROM workflows_dagversion WHERE id = %s", (version_id,))
+    data = formats.load(rows[0][0], format=rows[0][1], max_bytes=formats.UNLIMITED).data
+    parsed = parse({"id": data["id"], "params": data.get("params") or {}, "tasks": {"any": {"type": "any"}}})
+    assert parsed.spec is not None, parsed.problems
+    return parsed.spec.params
 
 
 @lru_cache(maxsize=4096)

@@ -112,5 +112,11 @@ def export(version: DagVersion, format: Format | None = None) -> str:
     """The document as text: byte for byte as it was given, or in the other format."""
     if format is None or format == version.source_format:
         return version.source
-    # From the text, not from the stored JSON: jsonb forgets the order of keys.
-    return formats.dump(formats.load(version.source, format=cast(Format, version.source_format)).data, format)
+    return formats.dump(document_of(version), format)
+
+
+def document_of(version: DagVersion) -> dict[str, Any]:
+    """The document as data, from its text and not from the stored JSON: jsonb forgets the order of keys."""
+    used = cast(Format, version.source_format)
+    data: dict[str, Any] = formats.load(version.source, format=used, max_bytes=formats.UNLIMITED).data
+    return data
