@@ -6,6 +6,8 @@ Each repair is the same guarded move that the healthy path makes, so that a repa
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -43,6 +45,14 @@ class Sweep:
         return sum(asdict(self).values())
 
 
+# Evidence for `manage.py doctor` that somebody sweeps. One write in five seconds is enough.
+_SWEPT = """
+INSERT INTO workflows_brokermark (name, value) VALUES ('sweep', %s)
+ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value, at = now()
+  WHERE workflows_brokermark.at < now() - make_interval(secs => 5)
+"""
+
+
 def sweep() -> Sweep:
     """Look once for everything that is overdue, and mend it."""
     done = Sweep()
@@ -57,6 +67,7 @@ def sweep() -> Sweep:
     done.expired_runs = _run_deadlines()
     done.parents = _parents()
     done.ended_runs = _ended_runs()
+    sql.run(_SWEPT, (f"{socket.gethostname()}:{os.getpid()}",))
     if done.total:
         log.info("sweep: %s", ", ".join(f"{k} {v}" for k, v in asdict(done).items() if v))
     return done

@@ -107,11 +107,7 @@ def _with_neighbours(path: Path, seen: set[Path]) -> Iterator[Path]:
 
 def _subdags(spec: DagSpec) -> set[str]:
     named = (task.parameters.get("dag_id") for task in spec.tasks.values() if task.type == "subdag")
-    return {
-        name
-        for name in named
-        if isinstance(name, str) and not templating.is_template(name) and "/" not in name
-    }
+    return {name for name in named if isinstance(name, str) and not templating.is_template(name) and "/" not in name}
 
 
 class Catalogue:

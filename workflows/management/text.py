@@ -11,10 +11,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | No
     """Lines of a table with two spaces between columns; cut at `width` cells when it is given."""
     lines = [list(head), *([*row] for row in rows)]
     widths = [max(cells(line[column]) for line in lines) for column in range(len(head))]
-    drawn = (
-        "  ".join(_pad(cell, size) for cell, size in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    drawn = ("  ".join(_pad(cell, size) for cell, size in zip(line, widths, strict=True)).rstrip() for line in lines)
     return [cut(line, width) if width else line for line in drawn]
 
 

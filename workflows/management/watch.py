@@ -108,9 +108,7 @@ def patiently(look: Callable[[], T], *, tries: int = 120) -> T:
             if left == 1:
                 raise
             if left == tries:
-                log.warning(
-                    "database: %s; waiting for it", next(iter(str(error).strip().splitlines()), "gone")
-                )
+                log.warning("database: %s; waiting for it", next(iter(str(error).strip().splitlines()), "gone"))
             connection.close()
             pause.wait(0.5)
     raise AssertionError("unreachable")

@@ -25,12 +25,8 @@ class Command(EngineCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.add_argument("--run", type=int, metavar="RUN", help="only this run")
-        parser.add_argument(
-            "--newest", type=int, default=1000, metavar="N", help="recount so many runs (1000)"
-        )
-        parser.add_argument(
-            "--quiescent", action="store_true", help="nothing should be on its way: check that too"
-        )
+        parser.add_argument("--newest", type=int, default=1000, metavar="N", help="recount so many runs (1000)")
+        parser.add_argument("--quiescent", action="store_true", help="nothing should be on its way: check that too")
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,9 +34,7 @@ class Command(EngineCommand):
         if options["run"] is not None:
             run_view.find(options["run"])
         found: list[Finding] = []
-        for finding in invariants.audit(
-            options["run"], quiescent=options["quiescent"], newest=options["newest"]
-        ):
+        for finding in invariants.audit(options["run"], quiescent=options["quiescent"], newest=options["newest"]):
             found.append(finding)
             if not options["json"]:
                 self._tell(finding)

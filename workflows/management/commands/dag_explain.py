@@ -26,9 +26,7 @@ class Command(EngineCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         parser.add_argument("what", metavar="FILE|DAG", help="a document, or the id of a stored DAG")
-        parser.add_argument(
-            "--version", dest="number", type=int, metavar="N", help="a version of the stored DAG"
-        )
+        parser.add_argument("--version", dest="number", type=int, metavar="N", help="a version of the stored DAG")
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -21,12 +21,8 @@ class Command(EngineCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         parser.add_argument("dag", metavar="DAG", help="id of the DAG")
-        parser.add_argument(
-            "--version", dest="number", type=int, metavar="N", help="default: the current one"
-        )
-        parser.add_argument(
-            "--format", choices=["yaml", "json"], help="default: the one that it was given in"
-        )
+        parser.add_argument("--version", dest="number", type=int, metavar="N", help="default: the current one")
+        parser.add_argument("--format", choices=["yaml", "json"], help="default: the one that it was given in")
         parser.add_argument("--output", type=Path, metavar="FILE", help="default: stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -23,9 +23,7 @@ class Command(EngineCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.add_argument("--dag", metavar="DAG", help="only runs of this DAG")
-        parser.add_argument(
-            "--state", choices=[state.value for state in RunState], help="only runs in this state"
-        )
+        parser.add_argument("--state", choices=[state.value for state in RunState], help="only runs in this state")
         parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default 20)")
         add_json(parser)
 

@@ -13,9 +13,7 @@ from workflows.management.command import EngineCommand
 class Command(EngineCommand):
     """Show a task's log."""
 
-    help = (
-        "Show the log of a task's last attempt, or of the one named; with --follow until the task has ended."
-    )
+    help = "Show the log of a task's last attempt, or of the one named; with --follow until the task has ended."
     example = "  manage.py run_logs 12 clean --follow"
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,11 +29,7 @@ class Command(EngineCommand):
         number = options["attempt"]
         if number is not None and not 1 <= number <= max(1, task.attempt):
             raise CommandError(f"Task {options['task']!r} has {task.attempt} attempts so far.")
-        texts = (
-            log_view.followed(task, number)
-            if options["follow"]
-            else log_view.stored(task, number or task.attempt)
-        )
+        texts = log_view.followed(task, number) if options["follow"] else log_view.stored(task, number or task.attempt)
         for written in texts:
             self.stdout.write(log_view.harmless(written) if self.stdout.isatty() else written, ending="")
             self.stdout.flush()

@@ -63,11 +63,7 @@ class Command(EngineCommand):
             ]
             for task, attempt in attempts_of(run_id)
         ]
-        return (
-            ["", *text.table(["task", "attempt", "end", "started", "time", "node", "why"], rows)]
-            if rows
-            else []
-        )
+        return ["", *text.table(["task", "attempt", "end", "started", "time", "node", "why"], rows)] if rows else []
 
     def _events(self, run_id: int) -> list[str]:
         rows = [
