@@ -65,6 +65,7 @@ class UpstreamTasks(Tasks):
         self._ids = [plan.tasks[p].id for p in task.upstream]
 
     def __iter__(self) -> Iterator[str]:
+        self.fetch(frozenset(self._ids))  # who lists them reads them: one query, not one for each
         return iter(self._ids)
 
     def __len__(self) -> int:
