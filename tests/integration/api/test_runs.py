@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import time_machine
@@ -19,6 +20,9 @@ from workflows.engine.launch import launch
 from workflows.engine.publish import publish
 from workflows.executors.broker import empty_queues
 from workflows.models import DagRun, DagVersion, LogChunk, TaskAttempt, TaskExecution
+
+if TYPE_CHECKING:
+    from tests.support.servers import Servers
 
 pytestmark = pytest.mark.django_db
 RUNS = "/api/v1/dags/sales/runs"
@@ -322,3 +326,18 @@ def test_events_follow_on_without_gaps_or_repeats(broker: str, author: APIClient
     ]
     assert then["run_state"] == "cancelled"
     assert then["events"][0]["message"].startswith("by user")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_trigger_is_kept_while_the_broker_is_away(
+    servers: Servers, broker: str, author: APIClient, version: DagVersion
+) -> None:
+    servers.valkey.kill()
+    try:
+        started = time.monotonic()
+        answer = trigger(author)
+        assert time.monotonic() - started < 10
+        assert (answer.status_code, answer.json()["state"]) == (201, "running")
+        assert author.post(f"/api/v1/runs/{answer.json()['id']}/cancel").json()["state"] == "cancelled"
+    finally:
+        servers.valkey.start()
