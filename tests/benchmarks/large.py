@@ -36,9 +36,7 @@ class Large:
         """The promises of Show 6."""
         return [
             at_most(f"{self.tasks} tasks: publish seconds", self.publish_seconds, MOST_PUBLISH_SECONDS),
-            at_most(
-                f"{self.tasks} tasks: CPU per task by that of the small DAG", self.cpu_ratio, MOST_CPU_RATIO
-            ),
+            at_most(f"{self.tasks} tasks: CPU per task by that of the small DAG", self.cpu_ratio, MOST_CPU_RATIO),
         ]
 
     def as_json(self) -> dict[str, Any]:

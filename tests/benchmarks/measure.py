@@ -75,9 +75,7 @@ class Bench:
         broker = redis.Redis.from_url(self.servers.broker_url)
         bytes_before, cpu_before = broker_bytes(broker), self._cpu(system)
         began, machine_before, driver_before = time.monotonic(), busy_seconds(), time.process_time()
-        wall, launch_cpu, latencies = (self._latencies if workload.samples else self._throughput)(
-            system, workload
-        )
+        wall, launch_cpu, latencies = (self._latencies if workload.samples else self._throughput)(system, workload)
         pause(REST)
         received, parts = broker_bytes(broker) - bytes_before, self._cpu(system)
         parts = {part: seconds - cpu_before[part] for part, seconds in parts.items()}

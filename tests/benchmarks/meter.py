@@ -21,9 +21,7 @@ def _own(process: psutil.Process) -> float:
     """CPU seconds of one process: the kernel's own clock where there is one, since psutil counts in 10 ms."""
     if hasattr(time, "clock_gettime"):
         with contextlib.suppress(OSError):
-            return time.clock_gettime(
-                (~process.pid) << 3 | 2
-            )  # CPUCLOCK_SCHED of another process, as in glibc
+            return time.clock_gettime((~process.pid) << 3 | 2)  # CPUCLOCK_SCHED of another process, as in glibc
     times = process.cpu_times()
     return times.user + times.system
 
@@ -46,9 +44,7 @@ def cpu_seconds(pid: int) -> tuple[float, float]:
 def busy_seconds() -> float:
     """CPU seconds that the machine has spent on anything until now."""
     times = psutil.cpu_times()
-    return float(
-        sum(times[:3]) + getattr(times, "irq", 0) + getattr(times, "softirq", 0) + getattr(times, "steal", 0)
-    )
+    return float(sum(times[:3]) + getattr(times, "irq", 0) + getattr(times, "softirq", 0) + getattr(times, "steal", 0))
 
 
 def broker_bytes(client: redis.Redis) -> int:

@@ -73,9 +73,7 @@ def check(workload: Workload, marks: Sequence[Mark]) -> None:
     wrong = {task: ran[task] for task in set(ran) | set(range(workload.n)) if ran[task] != launches}
     if wrong:
         shown = dict(sorted(wrong.items())[:10])
-        raise WrongRun(
-            f"{workload.name}: {launches} executions of each task expected, but task: count was {shown}"
-        )
+        raise WrongRun(f"{workload.name}: {launches} executions of each task expected, but task: count was {shown}")
     anonymous = any(m.run == "-" for m in marks)
     if anonymous and launches > 1:
         return
@@ -83,9 +81,7 @@ def check(workload: Workload, marks: Sequence[Mark]) -> None:
     for m in marks:
         early = [up for up in workload.upstream[m.task] if (m.run, up) not in seen]
         if early:
-            raise WrongRun(
-                f"{workload.name}: task {m.task} of run {m.run} started before its upstreams {early}"
-            )
+            raise WrongRun(f"{workload.name}: task {m.task} of run {m.run} started before its upstreams {early}")
         if (m.run, m.task) in seen:
             raise WrongRun(f"{workload.name}: task {m.task} of run {m.run} ran twice")
         seen.add((m.run, m.task))

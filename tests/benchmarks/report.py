@@ -120,10 +120,7 @@ def parts(found: Sequence[Line]) -> str:
     """CPU milliseconds per task by process: where a task's time goes."""
     names = list(found[0].cpu_parts)
     rows = [["CPU ms per task of", *names]]
-    rows += [
-        [f"{line.workload} {line.system}", *(f"{line.cpu_parts[name]:.2f}" for name in names)]
-        for line in found
-    ]
+    rows += [[f"{line.workload} {line.system}", *(f"{line.cpu_parts[name]:.2f}" for name in names)] for line in found]
     return "\n".join(first.ljust(20) + "".join(cell.rjust(17) for cell in cells) for first, *cells in rows)
 
 
@@ -166,9 +163,7 @@ def picture(path: Path, found: Sequence[Line], workloads: Iterable[Workload], ho
     names = [LABELS.get(s, s) for s in systems]
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=8, frameon=False)
     cores, memory, processor = host["cores"], host["memory_gb"], host["processor"]
-    figure.suptitle(
-        f"No-op tasks, prefork 2, lower is better ({cores} cores, {memory} GB, {processor})", fontsize=9
-    )
+    figure.suptitle(f"No-op tasks, prefork 2, lower is better ({cores} cores, {memory} GB, {processor})", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)

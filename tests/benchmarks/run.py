@@ -27,19 +27,13 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.run", description=__doc__)
     words = {"type": lambda text: tuple(text.split(",")), "metavar": "A,B"}
-    parser.add_argument(
-        "--once", action="store_true", help="all of it, small and once: correctness, no figures kept"
-    )
+    parser.add_argument("--once", action="store_true", help="all of it, small and once: correctness, no figures kept")
     parser.add_argument("--only", **words, help="workloads, such as W1,W2")
     parser.add_argument("--systems", default=NAMES, **words, help=f"of {','.join(NAMES)}")
     parser.add_argument("--repeat", type=int, default=3, help="interleaved repetitions (3)")
-    parser.add_argument(
-        "--scale", type=float, default=1.0, help="multiplies the sizes of the workloads (1.0)"
-    )
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the sizes of the workloads (1.0)")
     parser.add_argument("--json", type=Path, help="where the results go (tests/benchmarks/results/)")
-    parser.add_argument(
-        "--gate", action="store_true", help="exit 1 unless every promise of docs/performance.md holds"
-    )
+    parser.add_argument("--gate", action="store_true", help="exit 1 unless every promise of docs/performance.md holds")
     parser.add_argument("--big", action="store_true", help="the 10,000-task DAG against the 1,000-task one")
     parser.add_argument("--profile", action="store_true", help="py-spy and pg_stat_statements of Celeriac")
     options = parser.parse_args(given)

@@ -128,9 +128,7 @@ def gates(found: Iterable[Line]) -> list[Gate]:
             verdicts.append(at_most(f"{LATENCY} p50 ms", line.p50, MOST_LATENCY_MS[50]))
             verdicts.append(at_most(f"{LATENCY} p95 ms", line.p95, MOST_LATENCY_MS[95]))
         if line.biggest is not None:
-            verdicts.append(
-                at_most(f"{line.workload} biggest message, bytes", line.biggest, MOST_MESSAGE_BYTES)
-            )
+            verdicts.append(at_most(f"{line.workload} biggest message, bytes", line.biggest, MOST_MESSAGE_BYTES))
     return verdicts
 
 

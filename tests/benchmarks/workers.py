@@ -69,9 +69,7 @@ class Workers:
 
 
 @contextlib.contextmanager
-def crew(
-    systems: Sequence[System], home: Path, guardian: Guardian, *include: str
-) -> Iterator[dict[str, Workers]]:
+def crew(systems: Sequence[System], home: Path, guardian: Guardian, *include: str) -> Iterator[dict[str, Workers]]:
     """Workers for each system, stopped at the end; they import the modules of `include` before they fork."""
     started: dict[str, Workers] = {}
     try:

@@ -102,9 +102,7 @@ def standard(scale: float = 1.0) -> dict[str, Workload]:
 
 def big(layers: int, width: int = 100) -> Workload:
     """The large DAG of `--big`: two upstreams for each task."""
-    return Workload(
-        name=f"big-{layers * width}", title=f"{layers} x {width}", upstream=layered(layers, width, 2, 2)
-    )
+    return Workload(name=f"big-{layers * width}", title=f"{layers} x {width}", upstream=layered(layers, width, 2, 2))
 
 
 WARM_UP = Workload(name="W0", title="warm-up", upstream=diamond(40))

@@ -92,10 +92,7 @@ def build(workload: Workload, run: str) -> Signature:
         if number and len(stage) > 1 and len(plan[number - 1]) > 1:
             steps.append(join.si())
         final = number == len(plan) - 1 and len(stage) == 1
-        parts = [
-            [(last if final and task == links[-1] else step).si(run, task) for task in links]
-            for links in stage
-        ]
+        parts = [[(last if final and task == links[-1] else step).si(run, task) for task in links] for links in stage]
         if len(parts) == 1:
             steps.extend(parts[0])
         else:

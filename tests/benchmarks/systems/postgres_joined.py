@@ -70,9 +70,7 @@ def finish(run: str, task: int) -> list[int]:
     while True:
         try:
             return [row[0] for row in connection().execute(FINISH, (run, task), prepare=True)]
-        except (
-            psycopg.errors.DeadlockDetected
-        ):  # two finishers met downstream in different orders: nothing was done
+        except psycopg.errors.DeadlockDetected:  # two finishers met downstream in different orders: nothing was done
             continue
 
 

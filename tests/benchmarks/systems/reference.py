@@ -35,9 +35,7 @@ class Reference:
             if found is not None:
                 missing.discard(found[1])
             elif time.monotonic() > until:
-                raise NotFinished(
-                    f"{self.name}: {len(missing)} of {len(runs)} runs did not end in {timeout:.0f} s"
-                )
+                raise NotFinished(f"{self.name}: {len(missing)} of {len(runs)} runs did not end in {timeout:.0f} s")
         return time.time()
 
     def forget(self) -> None:
