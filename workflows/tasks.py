@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from workflows.worker import signals
+from celery import current_app
+
+from workflows.worker import consume, signals
 from workflows.worker.tasks import run_task, tick
 
 __all__ = ["run_task", "signals", "tick"]
+
+consume.install(current_app)

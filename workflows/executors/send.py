@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from celery import current_app
+from celery.canvas import Signature
+from celery.utils.functional import maybe_list
 from celery.utils.nodenames import anon_nodename
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 
 from workflows.core.plan import Plan
 from workflows.executors.canvas import RUN_TASK, Delivery, canvases
@@ -35,53 +38,87 @@ def send(dispatches: Iterable[Dispatch]) -> int:
     items = [item for d in dispatches for item in canvases(d.plan, d.run_id, d.ready)]
     if not items:
         return 0
-    singles = [item for item in items if isinstance(item, Delivery)]
     try:
         with current_app.producer_or_acquire() as producer:
-            _send_singles(producer, singles)
-            for item in items:
-                if not isinstance(item, Delivery):
-                    item.apply_async(producer=producer)
-    except (OperationalError, OSError) as error:
+            if len(items) == 1 and isinstance(items[0], Delivery):
+                _send(producer, items[0], retry=True)
+            else:
+                with _batch(producer):
+                    for item in items:
+                        _send(producer, item, retry=False)
+    except (KombuError, OSError) as error:
         log.warning("broker: %s; %d messages are left to the reconciler", str(error).strip(), len(items))
         return 0
     return len(items)
 
 
-def _send_singles(producer: Any, items: list[Delivery]) -> None:
-    if len(items) == 1:
-        _publish(producer, items[0], retry=True)
-    elif items:
-        with producer.batch(max_size=BATCH):
-            for item in items:
-                _publish(producer, item, retry=False)
+def _batch(producer: Any) -> AbstractContextManager[Any]:
+    """Many messages in one round trip, where the transport can."""
+    batch: AbstractContextManager[Any] = producer.batch(max_size=BATCH)
+    return batch
 
 
-def _publish(producer: Any, item: Delivery, *, retry: bool) -> None:
-    """One message in Celery's own format, without the routing and the repr of arguments that apply_async works out anew
-    for each: a fan-out of 500 is one caller's loop."""
-    amqp: Any = current_app.amqp
+def _send(producer: Any, item: Delivery | Signature[Any], *, retry: bool) -> None:
+    if not isinstance(item, Delivery):
+        item.apply_async(producer=producer)
+        return
     soft, hard = item.limits
-    message = amqp.as_task_v2(
-        item.celery_id,
-        RUN_TASK,
-        item.args,
-        time_limit=hard,
-        soft_time_limit=soft,
-        shadow=item.shadow,
-        ignore_result=True,
-        argsrepr=str(item.args),
-        kwargsrepr="{}",
-        origin=_origin(),
-    )
-    amqp.send_task_message(
+    publish(
         producer,
-        RUN_TASK,
-        message,
+        item.args,
+        task_id=item.celery_id,
         queue=item.queue,
         priority=item.broker_priority,
+        shadow=item.shadow,
+        soft_time_limit=soft,
+        time_limit=hard,
+        argsrepr=str(item.args),
         retry=retry,
     )
+
+
+def publish(
+    producer: Any,
+    args: tuple[Any, ...],
+    *,
+    task_id: str,
+    queue: Any,
+    priority: int,
+    retry: bool = True,
+    link: Any = None,
+    link_error: Any = None,
+    **options: Any,
+) -> None:
+    """Send one message in Celery's own format: what apply_async does, without working out anew for each message the
+    route, the options and the repr of arguments that we know."""
+    amqp: Any = current_app.amqp
+    known = {name: options[name] for name in _MESSAGE_OPTIONS if options.get(name) is not None}
+    message = amqp.as_task_v2(
+        task_id,
+        RUN_TASK,
+        args,
+        ignore_result=True,
+        kwargsrepr="{}",
+        origin=_origin(),
+        callbacks=maybe_list(link),
+        errbacks=maybe_list(link_error),
+        **known,
+    )
+    amqp.send_task_message(producer, RUN_TASK, message, queue=queue, priority=priority, retry=retry)
+
+
+_MESSAGE_OPTIONS = (
+    "argsrepr",
+    "chain",
+    "chord",
+    "group_id",
+    "group_index",
+    "parent_id",
+    "root_id",
+    "shadow",
+    "soft_time_limit",
+    "time_limit",
+)
 
 
 @cache
@@ -95,5 +132,5 @@ def revoke(celery_ids: list[str], *, kill: bool) -> None:
     options: dict[str, Any] = {"terminate": True, "signal": "SIGKILL"} if kill else {}
     try:
         current_app.control.revoke(celery_ids, **options)
-    except (OperationalError, OSError) as error:
+    except (KombuError, OSError) as error:
         log.warning("broker: %s; the leases will stop what runs", str(error).strip())
