@@ -13,11 +13,10 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from workflows.admin import show
+from workflows.admin import show, version_page
 from workflows.admin.bases import may
 from workflows.admin.run_page import event_lines
 from workflows.core.plan import PlannedTask
-from workflows.engine import plans
 from workflows.models import LogChunk, TaskAttempt, TaskExecution
 
 LOG_SHOWN = 65_536
@@ -86,15 +85,16 @@ def context(request: HttpRequest, task: TaskExecution) -> dict[str, Any]:
     attempt = _chosen_attempt(request, task)
     attempts = list(task.attempts.order_by("-number"))
     sees_log = may(request, "view_logchunk")
+    planned = _planned(task)
     return {
         "task": task,
         "run": task.run,
         "state": show.badge(task.state),
         "reason": show.reason(task.reason) if task.reason != task.state else "",
         "duration": show.duration(task.started_at, task.ended_at),
-        "planned": _planned(task),
+        "planned": planned,
         "attempts": [_attempt_line(row, attempt) for row in attempts],
-        "neighbours": _neighbours(task),
+        "neighbours": _neighbours(task, planned),
         "output": show.pretty(task.output) if task.output is not None else "",
         "children": [
             {**row, "badge": show.badge(row["state"])}
@@ -126,14 +126,11 @@ def _attempt_line(row: TaskAttempt, chosen: int) -> AttemptLine:
 
 
 def _planned(task: TaskExecution) -> PlannedTask | None:
-    try:
-        return plans.plan_of(task.run.version_id).tasks[task.position]
-    except ValueError:  # the plan is of another release; the rows can be shown all the same
-        return None
+    plan = version_page.plan_of(task.run.version_id)
+    return plan.tasks[task.position] if plan else None
 
 
-def _neighbours(task: TaskExecution) -> list[Neighbours]:
-    planned = _planned(task)
+def _neighbours(task: TaskExecution, planned: PlannedTask | None) -> list[Neighbours]:
     if planned is None:
         return []
     sides = ((_("Upstream"), planned.upstream), (_("Downstream"), planned.downstream))

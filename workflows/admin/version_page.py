@@ -43,7 +43,7 @@ def version_lines(dag: Dag, limit: int) -> list[DagVersion]:
 
 def context(version: DagVersion) -> dict[str, Any]:
     """The page's context."""
-    plan = _plan(version)
+    plan = plan_of(version.pk)
     return {
         "title": label(version),
         "version": version,
@@ -57,10 +57,11 @@ def context(version: DagVersion) -> dict[str, Any]:
     }
 
 
-def _plan(version: DagVersion) -> Plan | None:
+def plan_of(version_id: int) -> Plan | None:
+    """The version's plan, or None when it is of another release: what else there is can be shown all the same."""
     try:
-        return plans.plan_of(version.pk)
-    except ValueError:  # of another release: the document can be shown all the same
+        return plans.plan_of(version_id)
+    except (ValueError, TypeError, KeyError):
         return None
 
 
