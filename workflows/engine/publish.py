@@ -18,13 +18,13 @@ from workflows.models import Dag, DagVersion, NodePool
 from workflows.operators import registry
 
 Format = Literal["yaml", "json"]
+DEFAULT_POOL = "default"  # is there even when somebody deleted its row: tasks that name no pool are in it
 
 
 def catalogue() -> validate.Catalogue:
     """What a document may refer to here: the task types and pools of this installation."""
-    return validate.Catalogue(
-        types=registry.catalogue_types(), pools=frozenset(NodePool.objects.values_list("name", flat=True))
-    )
+    pools = frozenset((DEFAULT_POOL, *NodePool.objects.values_list("name", flat=True)))
+    return validate.Catalogue(types=registry.catalogue_types(), pools=pools)
 
 
 def limits() -> validate.Limits:
