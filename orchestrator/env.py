@@ -67,6 +67,12 @@ def standalone_state() -> dict[str, Any]:
     return state
 
 
+def flower_url(state: dict[str, Any]) -> str:
+    """Where a standalone's Flower listens, from its state; empty when there is none."""
+    port = (state.get("ports") or {}).get("flower")
+    return f"http://127.0.0.1:{port}/" if port else ""
+
+
 def database(url: str) -> dict[str, Any]:
     """Django's DATABASES entry for a postgresql:// URL."""
     parts = urlsplit(url)

@@ -164,6 +164,7 @@ CELERIAC: dict[str, Any] = {
     "PYTHON_MODULES": env.words("CELERIAC_PYTHON_MODULES") or ["examples"],
     "HTTP_ALLOW_PRIVATE": env.words("CELERIAC_HTTP_ALLOW_PRIVATE"),
     "SQL_CONNECTIONS": _STATE.get("SQL_CONNECTIONS") or {"examples": f"sqlite:///{env.home()}/examples.sqlite3"},
+    "FLOWER_URL": env.text("FLOWER_URL") or env.flower_url(_STATE),
     **env.json_object("CELERIAC_SETTINGS"),  # any of them, as a JSON object: {"LEASE_SECONDS": 60}
 }
 

@@ -56,6 +56,9 @@ class Conf:
     QUEUE_PREFIX: str = "celeriac"  # the queue of pool P is "<prefix>.P"; the default pool has the bare prefix
     PRIORITIES: bool = True
 
+    # Admin
+    FLOWER_URL: str = ""  # where the first page's link to Flower leads; no link when empty
+
     def queue_of(self, pool: str) -> str:
         """The queue behind a pool."""
         return self.DEFAULT_QUEUE if pool == "default" else f"{self.QUEUE_PREFIX}.{pool}"
