@@ -46,7 +46,8 @@ def resume_run(run_id: int) -> bool:
     plan = plans.plan_of(run.version_id)
     queued = TaskExecution.objects.filter(run_id=run_id, state=TaskState.QUEUED)
     ready = tuple(queued.values_list("position", "map_index", "attempt"))
-    send.send([send.Dispatch(plan=plan, run_id=run_id, ready=ready)] if ready else [])
+    dispatches = [send.Dispatch(plan=plan, run_id=run_id, ready=ready)] if ready else []
+    transaction.on_commit(lambda: send.send(dispatches))  # a caller's transaction may still hold the run paused
     return True
 
 
