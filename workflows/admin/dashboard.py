@@ -57,7 +57,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "nodes": _nodes() if sees_nodes else [],
         "failed_url": list_url("dagrun", state__exact=RunState.FAILED.value),
         "unfinished_url": list_url("dagrun", progress="unfinished"),
-        "flower_url": getattr(conf, "FLOWER_URL", "") if sees_nodes else "",
+        "flower_url": conf.FLOWER_URL if sees_nodes else "",
     }
 
 

@@ -54,7 +54,7 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
 
     # Publishing is what adding and changing mean here.
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return may(request, "add_dagversion")
+        return publishing.may_publish(request)
 
     def has_run_permission(self, request: HttpRequest) -> bool:
         """Whether the user may start runs."""
@@ -62,7 +62,7 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
 
     def has_control_permission(self, request: HttpRequest) -> bool:
         """Whether the user may pause and resume."""
-        return may(request, "change_dagrun")
+        return may(request, "change_dag")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dag]:
         """With the current version's number and the last runs, without documents and plans."""

@@ -62,9 +62,14 @@ class ProblemLine:
     text: str
 
 
+def may_publish(request: HttpRequest) -> bool:
+    """Whether the user may publish: the same two permissions as in the API."""
+    return may(request, "add_dagversion") and may(request, "change_dag")
+
+
 def page(admin: DagAdmin, request: HttpRequest, dag: Dag | None) -> HttpResponse:
     """The form; on POST a check, and the publication if that was asked for and nothing is wrong."""
-    if not may(request, "add_dagversion"):
+    if not may_publish(request):
         raise PermissionDenied
     current = _current(dag)
     form = PublishForm(

@@ -31,12 +31,17 @@ def page(name: str, *args: int) -> str:
 
 @pytest.fixture
 def publisher(db: None) -> Client:
-    return logged_in(person("publisher", *ALL_VIEWS, "add_dagversion"))
+    return logged_in(person("publisher", *ALL_VIEWS, "add_dagversion", "change_dag"))
 
 
 @pytest.fixture
 def starter(db: None) -> Client:
     return logged_in(person("starter", *ALL_VIEWS, "add_dagrun"))
+
+
+@pytest.fixture
+def switcher(db: None) -> Client:
+    return logged_in(person("switcher", *ALL_VIEWS, "change_dag"))
 
 
 @pytest.fixture
@@ -192,17 +197,17 @@ def test_the_action_opens_the_form_of_one_dag(starter: Client, dag: Dag) -> None
 # Pausing DAGs
 
 
-def test_dags_are_paused_and_resumed(operator: Client, dag: Dag) -> None:
+def test_dags_are_paused_and_resumed(switcher: Client, dag: Dag) -> None:
     for view, paused in (("dag_pause", True), ("dag_resume", False)):
-        operator.get(page(view, dag.pk))
+        switcher.get(page(view, dag.pk))
         dag.refresh_from_db()
         assert (dag.paused_at is None) is paused, "a GET must change nothing"
-        operator.post(page(view, dag.pk))
+        switcher.post(page(view, dag.pk))
         dag.refresh_from_db()
         assert (dag.paused_at is not None) is paused
-    assert "1 DAG paused" in said(operator.post(DAGS, {"action": "pause", "_selected_action": [dag.pk]}))
-    assert "0 DAGs paused" in said(operator.post(DAGS, {"action": "pause", "_selected_action": [dag.pk]}))
-    assert "1 DAG resumed" in said(operator.post(DAGS, {"action": "resume", "_selected_action": [dag.pk]}))
+    assert "1 DAG paused" in said(switcher.post(DAGS, {"action": "pause", "_selected_action": [dag.pk]}))
+    assert "0 DAGs paused" in said(switcher.post(DAGS, {"action": "pause", "_selected_action": [dag.pk]}))
+    assert "1 DAG resumed" in said(switcher.post(DAGS, {"action": "resume", "_selected_action": [dag.pk]}))
 
 
 # Cancelling, pausing and resuming runs
@@ -293,20 +298,26 @@ def test_the_viewer_is_offered_nothing_and_refused(viewer: Client, story: Story)
     assert (DagRun.objects.count(), DagVersion.objects.count()) == (1, 1)
 
 
-def test_each_permission_opens_its_own_door(publisher: Client, starter: Client, operator: Client, story: Story) -> None:
+def test_each_permission_opens_its_own_door(
+    publisher: Client, starter: Client, switcher: Client, operator: Client, story: Story
+) -> None:
     dag, run = story.run.dag, story.run
     doors = {
         page("dag_new_version", dag.pk): publisher,
         page("dag_run", dag.pk): starter,
         page("dagrun_cancel", run.pk): operator,
     }
+    half = logged_in(person("half", *ALL_VIEWS, "add_dagversion"))
+    assert half.get(page("dag_new_version", dag.pk)).status_code == 403
+    for who, allowed in ((publisher, 302), (switcher, 302), (starter, 403), (operator, 403)):
+        assert who.post(page("dag_resume", dag.pk)).status_code == allowed
     for address, who in doors.items():
-        for client in (publisher, starter, operator):
+        for client in (publisher, starter, switcher, operator):
             assert client.get(address).status_code == (200 if client is who else 403), address
 
 
 def test_forms_need_their_token(dag: Dag) -> None:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(person("careless", *ALL_VIEWS, "add_dagrun", "change_dagrun", "add_dagversion"))
+    client.force_login(person("careless", *ALL_VIEWS, "add_dagrun", "change_dagrun", "add_dagversion", "change_dag"))
     for address in (page("dag_run", dag.pk), page("dag_pause", dag.pk), page("dag_new_version", dag.pk)):
         assert client.post(address, {}).status_code == 403

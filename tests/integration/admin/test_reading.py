@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from django.contrib import admin
@@ -12,6 +13,7 @@ from django.urls import reverse
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from tests.integration.admin.conftest import Story, succeed
+from workflows.conf import read
 from workflows.engine import publish
 from workflows.models import BrokerMark, DagRun, DagVersion, Event, LogChunk, Node, NodePool, TaskAttempt
 
@@ -204,6 +206,24 @@ def test_a_plan_of_another_release_does_not_hide_the_page(
     assert "another release" in viewer.get(version).content.decode()
     task = reverse("admin:workflows_taskexecution_change", args=[story.fetch.pk])
     assert viewer.get(task).status_code == 200
+
+
+def test_the_first_page_shows_runs_nodes_and_the_way_to_flower(
+    viewer: Client, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = reverse("admin:index")
+    text = viewer.get(index).content.decode()
+    assert reverse("admin:workflows_dagrun_change", args=[story.run.pk]) in text
+    assert "w1@host" in text
+    assert "Flower" not in text
+    monkeypatch.setattr("workflows.admin.dashboard.conf", replace(read({}), FLOWER_URL="http://flower.example/"))
+    assert 'href="http://flower.example/"' in viewer.get(index).content.decode()
+
+
+def test_our_tables_come_first_in_the_sidebar(root: Client, story: Story) -> None:
+    apps = root.get(reverse("admin:index")).context["available_apps"]
+    assert apps[0]["app_label"] == "workflows"
+    assert [model["object_name"] for model in apps[0]["models"]][:3] == ["Dag", "DagVersion", "DagRun"]
 
 
 def test_what_is_not_there_is_not_found(viewer: Client, db: None) -> None:
