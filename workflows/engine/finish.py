@@ -75,11 +75,11 @@ def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None) -> 
 
     def write() -> transitions.Succeeded | None:
         nonlocal tried_before
+        again, tried_before = tried_before, True
         result = transitions.succeed(held, output=output, below=task.downstream)
-        if result is None and tried_before and _is_done(held):
+        if result is None and again and _is_done(held):
             # The first try was committed and its answer lost: what became ready then is left to the reconciler.
             return transitions.Succeeded(undecided=True, maybe_over=True)
-        tried_before = True
         return result
 
     result = sql.persist(write)
