@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
-from workflows.core.plan import Plan
 from workflows.engine import sql
 from workflows.engine.advance import Consequences, conclude
 from workflows.executors import send
@@ -17,32 +17,40 @@ _waiting: list[Consequences] = []
 _WHOLE = "SELECT bool_and(attempt = 1) FROM workflows_taskexecution WHERE run_id = %s AND position = ANY(%s::int[])"
 
 
-def carried(request: Any, plan: Plan, run_id: int) -> frozenset[int]:
-    """The positions that Celery itself delivers when this task succeeds: the chain's next, or the chord's body.
-
-    A chord's body comes only if every header element ran in the chord: a retried one ran outside it.
-    """
-    if request.chain:
-        return frozenset((int(request.chain[-1]["args"][1]),))
-    if request.chord:
-        body = int(request.chord["args"][1])
-        header = [p for p in plan.segment_of[body].positions if p != body]
-        if sql.run(_WHOLE, (run_id, header))[0][0]:
-            return frozenset((body,))
-    return frozenset()
-
-
-def put(after: Consequences, *, carried: frozenset[int]) -> None:
-    """Keep what a finished attempt left to do, without what the canvas carries."""
-    if carried:
-        after.dispatches = [_without(dispatch, carried) for dispatch in after.dispatches]
+def put(after: Consequences, request: Any) -> None:
+    """Keep what a finished attempt left to do, without what Celery itself delivers."""
+    run = request.args[0]
+    position = _carried(request)
+    if position is not None:
+        after.dispatches = [
+            _without(dispatch, position) if dispatch.run_id == run else dispatch for dispatch in after.dispatches
+        ]
     _waiting.append(after)
 
 
-def _without(dispatch: Dispatch, carried: frozenset[int]) -> Dispatch:
-    """A retried task that became ready again in the same commit is not what the canvas carries."""
-    ready = tuple(item for item in dispatch.ready if item[0] not in carried or item[2] != 1)
-    return Dispatch(plan=dispatch.plan, run_id=dispatch.run_id, ready=ready)
+def _carried(request: Any) -> int | None:
+    """The position that Celery sends when this task succeeds: the chain's next, or the chord's body."""
+    follower = request.chain[-1] if request.chain else request.chord
+    return int(follower["args"][1]) if follower else None
+
+
+def _without(dispatch: Dispatch, position: int) -> Dispatch:
+    """Leave out what the canvas carries: a first attempt, and of a chord's body only if the whole header ran in the chord.
+
+    A header element that was retried ran outside it, and the chord never comes to its body.
+    """
+    first = (position, -1, 1)
+    if first not in dispatch.ready or not _comes(dispatch, position):
+        return dispatch
+    return replace(dispatch, ready=tuple(item for item in dispatch.ready if item != first))
+
+
+def _comes(dispatch: Dispatch, position: int) -> bool:
+    segment = dispatch.plan.segment_of[position]
+    if segment.body != position:
+        return True
+    header = [p for p in segment.positions if p != position]
+    return bool(sql.run(_WHOLE, (dispatch.run_id, header))[0][0])
 
 
 def flush() -> None:

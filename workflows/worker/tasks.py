@@ -60,7 +60,7 @@ def run_task(self: Task[Any, Any], run_id: int, position: int, map_index: int, a
     except LostClaim as error:
         log.warning("%s.%s: %s", run_id, position, error)
         raise Ignore from error
-    outbox.put(finished.after, carried=outbox.carried(self.request, plan, run_id))
+    outbox.put(finished.after, self.request)
     _tell_celery(self, finished, f"{plan.dag_id}.{task.id}")
 
 
