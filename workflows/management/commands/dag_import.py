@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from workflows.management import documents
+from workflows.management import documents, text
 from workflows.management.command import EngineCommand
 
 
@@ -27,21 +28,24 @@ class Command(EngineCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Publish each."""
+        paths = documents.files(options["file"])
         refused = 0
-        for path in documents.files(options["file"]):
+        for path in paths:
             try:
-                if options["check"]:
-                    self._check(path)
-                else:
-                    self.stdout.write(documents.publish_file(path, note=options["note"]).line)
+                self._take(path, options)
             except CommandError as error:
+                if len(paths) == 1:
+                    raise
                 refused += 1
                 self.stderr.write(str(error))
         if refused:
-            raise CommandError(f"{refused} file{'' if refused == 1 else 's'} could not be imported.")
+            raise CommandError(f"{refused} of {len(paths)} files could not be imported.")
 
-    def _check(self, path: Any) -> None:
+    def _take(self, path: Path, options: dict[str, Any]) -> None:
+        if not options["check"]:
+            self.stdout.write(documents.publish_file(path, note=options["note"]).line)
+            return
         parsed = documents.check_file(path, documents.Catalogue.best()[0])
         if parsed.problems or parsed.spec is None:
             raise documents.Unfit(path, parsed.problems)
-        self.stdout.write(f"{parsed.spec.id} is fit to be imported: {len(parsed.spec.tasks)} tasks")
+        self.stdout.write(f"{parsed.spec.id} can be imported: {text.counted(len(parsed.spec.tasks), 'task')}")
