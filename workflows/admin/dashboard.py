@@ -28,8 +28,8 @@ class RunLine:
     dag: str
     badge: SafeString
     paused: bool
-    created_at: datetime
-    ended_at: datetime | None
+    created: str  # how long ago
+    ended: str  # how long ago
     duration: str
 
 
@@ -72,8 +72,8 @@ def _runs(state: RunState | None = None, limit: int = _RUNS) -> list[RunLine]:
             dag=row["dag__dag_id"],
             badge=show.badge(row["state"]),
             paused=row["paused_at"] is not None and row["ended_at"] is None,
-            created_at=row["created_at"],
-            ended_at=row["ended_at"],
+            created=show.duration(row["created_at"]),
+            ended=show.duration(row["ended_at"]),
             duration=show.duration(row["started_at"], row["ended_at"]),
         )
         for row in rows[:limit]
