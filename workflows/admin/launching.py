@@ -25,7 +25,7 @@ from workflows.admin.bases import may, refill
 from workflows.core import templating
 from workflows.core.errors import BadParams, CeleriacError, IdempotencyConflict
 from workflows.core.spec import ParamSpec
-from workflows.engine import launch
+from workflows.engine import launch, plans
 from workflows.models import Dag, DagRun, DagVersion
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def page(admin: DagAdmin, request: HttpRequest, dag: Dag) -> HttpResponse:
     except CeleriacError as error:
         admin.message_user(request, str(error), messages.ERROR)
         return HttpResponseRedirect(reverse("admin:workflows_dag_change", args=[dag.pk]))
-    specs = launch.spec_of(version).params
+    specs = plans.params_of(version.pk)
     form = LaunchForm(request.POST or None, initial={"params": prefilled(specs), "ticket": uuid4()})
     if request.method == "POST" and form.is_valid():
         run = _launch(request, form, version)

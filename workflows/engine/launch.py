@@ -15,9 +15,7 @@ from workflows.conf import conf
 from workflows.core import params as core_params
 from workflows.core.errors import BadParams, DagPaused, IdempotencyConflict, NoVersion, UnknownDag
 from workflows.core.outcome import Spawn
-from workflows.core.parse import parse
 from workflows.core.plan import Plan
-from workflows.core.spec import DagSpec
 from workflows.core.states import Reason
 from workflows.engine import plans, sql, transitions
 from workflows.engine.advance import Consequences, conclude
@@ -39,9 +37,8 @@ def launch(
     """Start a run of a DAG's current version, or of a given version; returns it, running.
 
     With `external_id` a second call returns the first call's run (IdempotencyConflict when its parameters differ).
-    The messages go out after the commit. Inside a caller's transaction pass `on_commit=True`: the run then exists
-    if and
-    only if the caller's transaction commits.
+    The messages go out after the commit. Inside a caller's transaction pass `on_commit=True`: the run then exists if
+    and only if the caller's transaction commits.
     Raises UnknownDag, NoVersion, DagPaused, BadParams.
     """
     return launch_once(
@@ -81,7 +78,7 @@ def launch_once(
     # Before anything that may have changed since: a repetition is answered though the DAG is paused by now.
     if earlier := _earlier(dag, external_id):
         return _replayed(earlier, params or {}, logical_date)
-    version = dag if isinstance(dag, DagVersion) else current_version(dag)
+    version = _allowed(dag) if isinstance(dag, DagVersion) else current_version(dag)
     date = logical_date or datetime.now(UTC)
     values = checked_params(version, params or {}, date)
     with transaction.atomic():
@@ -107,8 +104,7 @@ def _replayed(run: DagRun, given: Mapping[str, Any], logical_date: datetime | No
     """The run of an earlier call, if this one asks for the same.
 
     What is compared are the parameters as that run's own version and date complete them: defaults may have changed
-    since,
-    and some are made from the date.
+    since, and some are made from the date.
     """
     date = logical_date or run.logical_date or run.created_at
     if date != (run.logical_date or date) or checked_params(run.version, given, date) != run.params:
@@ -118,31 +114,32 @@ def _replayed(run: DagRun, given: Mapping[str, Any], logical_date: datetime | No
 
 def current_version(dag_id: str) -> DagVersion:
     """The version that a new run of the DAG uses. Raises UnknownDag, NoVersion, DagPaused."""
-    dag = Dag.objects.live().select_related("current_version").filter(dag_id=dag_id).first()
+    found = Dag.objects.live().select_related("current_version").filter(dag_id=dag_id)
+    dag = found.defer(*(f"current_version__{large}" for large in ("document", "source", "plan"))).first()
     if dag is None:
         raise UnknownDag(dag_id=dag_id)
     if dag.current_version is None:
         raise NoVersion(dag_id=dag_id)
-    if dag.paused_at is not None:
-        raise DagPaused(dag_id=dag_id)
     dag.current_version.dag = dag
-    return dag.current_version
+    return _allowed(dag.current_version)
 
 
-def spec_of(version: DagVersion) -> DagSpec:
-    """The specification of a stored version, which was valid when it was stored."""
-    parsed = parse(version.document)
-    assert parsed.spec is not None, parsed.problems
-    return parsed.spec
+def _allowed(version: DagVersion) -> DagVersion:
+    """The version, if its DAG may be run."""
+    if version.dag.deleted_at is not None:
+        raise UnknownDag(dag_id=version.dag.dag_id)
+    if version.dag.paused_at is not None:
+        raise DagPaused(dag_id=version.dag.dag_id)
+    return version
 
 
 def checked_params(version: DagVersion, given: Mapping[str, Any], logical_date: datetime) -> dict[str, Any]:
     """The run's parameters with defaults filled in. Raises BadParams with every problem."""
-    declared = version.document.get("params") or {}
+    declared = plans.params_of(version.pk)
     if not declared and not given:
         return {}
     context = {"run": {"logical_date": logical_date}, "dag": {"id": version.dag.dag_id}}
-    values, problems = core_params.resolve(plans.params_of(version.pk), given, context)
+    values, problems = core_params.resolve(declared, given, context)
     if problems:
         raise BadParams(dag_id=version.dag.dag_id, problems=problems)
     return values
@@ -167,7 +164,6 @@ def _insert(
     user: AbstractBaseUser | None,
 ) -> int | None:
     """The new run's id, or None when the external id is taken."""
-    timeout = (version.document.get("config") or {}).get("timeout") and plans.plan_of(version.pk).timeout
     rows = sql.run(
         _INSERT,
         (
@@ -178,7 +174,7 @@ def _insert(
             date,
             external_id,
             Jsonb(values),
-            timeout,
+            plans.plan_of(version.pk).timeout,
             None,
             0,
         ),

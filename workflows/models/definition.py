@@ -83,4 +83,4 @@ class DagVersion(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.dag_id} v{self.number}"
+        return f"{self.dag} v{self.number}"

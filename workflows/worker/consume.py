@@ -1,8 +1,9 @@
 """How a worker takes messages from our queues: without the bookkeeping of acknowledgements.
 
-The lease in PostgreSQL is what recovers lost work. On Redis, kombu would still write each message to an `unacked` hash when
-it is taken and delete it when it is acknowledged: two transactions for each task, more than half of the main process's
-work, for a memory that is read after 12 hours (docs/performance.md). Other queues of the same worker are left as they are.
+The lease in PostgreSQL is what recovers lost work. On Redis, kombu would still write each message to an `unacked` hash
+when it is taken and delete it when it is acknowledged: two transactions for each task, more than half of the main
+process's work, for a memory that is read after 12 hours (docs/performance.md). Other queues of the same worker are left
+as they are.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def _carried(request: Any) -> int | None:
 
 
 def _without(dispatch: Dispatch, position: int) -> Dispatch:
-    """Leave out what the canvas carries: a first attempt, and of a chord's body only if the whole header ran in the chord.
+    """Leave out what the canvas carries: a first attempt; a chord's body only if the whole header ran in the chord.
 
     A header element that was retried ran outside it, and the chord never comes to its body.
     """

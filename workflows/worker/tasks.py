@@ -24,7 +24,7 @@ class TaskFailed(Exception):
 
 
 class Carrier(Task[Any, Any]):
-    """The class of the one task. Celery calls `apply_async` for each step of a canvas: the chain's next in the hot path."""
+    """The class of the one task. Celery calls its `apply_async` for each step of a canvas, in the hot path too."""
 
     def apply_async(  # type: ignore[override]
         self, args: Any = None, kwargs: Any = None, **options: Any

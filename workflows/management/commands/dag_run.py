@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from workflows.core.params import coerce_text
-from workflows.engine import launch
+from workflows.engine import launch, plans
 from workflows.management import documents, run_view, watch
 from workflows.management.command import INTERRUPTED, EngineCommand, add_json
 from workflows.models import DagRun, DagVersion
@@ -100,7 +100,7 @@ class Command(EngineCommand):
 
 def params_of(version: DagVersion, given: Iterable[str]) -> dict[str, Any]:
     """The values of K=V words, read by the declared type of each parameter."""
-    specs = launch.spec_of(version).params
+    specs = plans.params_of(version.pk)
     values: dict[str, Any] = {}
     for word in given:
         name, equals, value = word.partition("=")
