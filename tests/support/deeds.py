@@ -45,11 +45,12 @@ def _wait_for(gate: str) -> None:
 
 
 def work(celeriac_context: dict[str, Any], gate: str = "", seconds: float = 0.0, fail_until: int = 0) -> int:
-    """Start, wait for the gate or the time, end; the first `fail_until` attempts fail."""
+    """Start, wait for the gate ("{attempt}" in its name is replaced) or the time, end; the first `fail_until`
+    attempts fail."""
     attempt: int = celeriac_context["task"]["attempt"]
     tell("start", celeriac_context)
     if gate:
-        _wait_for(gate)
+        _wait_for(gate.replace("{attempt}", str(attempt)))
     if seconds:
         _NEVER.wait(seconds)
     tell("end", celeriac_context)

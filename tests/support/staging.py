@@ -65,6 +65,11 @@ class Stage:
     """One stack and its ledger."""
 
     def __init__(self, stack: Stack, directory: Path) -> None:
+        from workflows.engine import plans
+
+        for cached in vars(plans).values():  # of this process: another stage's database had the same version numbers
+            if hasattr(cached, "cache_clear"):
+                cached.cache_clear()
         self.stack = stack
         self.directory = directory
         self.ledger = directory / "ledger"
