@@ -37,6 +37,12 @@ tasks:
     depends_on: [sub, flaky]
 """
 CHILD = "id: child\ntasks:\n  only: {type: shell, command: 'true'}\n"
+PATIENT = """\
+id: patient
+tasks:
+  a: {type: shell, command: "sleep 4"}
+  b: {type: shell, command: "true", depends_on: [a]}
+"""
 SLOW = "id: slow\ntasks:\n  count: {type: shell, command: 'for i in 1 2 3; do echo $i; done; exec sleep 60'}\n"
 
 
@@ -139,6 +145,22 @@ def test_an_interrupted_wait_leaves_the_run_alone(live_stack: LiveStack, files: 
     run = DagRun.objects.get()
     assert errors == f"Run {run.pk} goes on; `manage.py run_cancel {run.pk}` ends it.\n"
     assert run.state == "running"
+
+
+def test_waiting_survives_a_restart_of_the_database(live_stack: LiveStack, servers: Servers, tmp_path: Path) -> None:
+    document = tmp_path / "patient.yaml"
+    document.write_text(PATIENT)
+    stack = live_stack()
+    command = [sys.executable, str(ROOT / "manage.py"), "dag_run", "--file", str(document), "--wait"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=stack.env, text=True, **pipes) as waiting:
+        eventually(lambda: TaskExecution.objects.filter(state="running").exists(), 30)
+        servers.postgres.kill()
+        servers.postgres.start()
+        output, errors = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, output + errors
+    assert "of patient v1: success" in output
+    assert "waiting for it" in errors
 
 
 def test_the_reconciler_survives_outages_and_stops_when_told(live_stack: LiveStack, servers: Servers) -> None:
