@@ -168,3 +168,10 @@ def test_a_launch_inside_a_transaction_must_say_so(shop: Shop) -> None:
     )
     assert "on_commit=True" in shop.manage("shell", "-c", code)
     assert shop.count("workflows_dagrun") == 0
+
+
+def test_it_can_be_taken_out_again(shop: Shop) -> None:
+    shop.manage("migrate", "workflows", "zero", "-v0")
+    left = shop.ask("SELECT count(*) FROM pg_class WHERE relname LIKE 'workflows%'")
+    assert left == (0,)
+    shop.manage("migrate", "-v0")
