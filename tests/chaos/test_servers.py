@@ -79,13 +79,14 @@ def test_a_broker_that_restarts_empty_costs_only_time(stage_of: Callable[..., St
 
 
 def test_a_database_that_restarts_loses_no_result(stage_of: Callable[..., Stage], servers: Servers) -> None:
-    """Tasks that run meanwhile keep running; their results are written when PostgreSQL is back: none runs twice."""
+    """Down for longer than a lease: what runs keeps running, its results are written later, and none runs twice."""
     from django.db import connections
 
     stage = stage_of()
-    run = wide(stage, "database_restart")
-    under_way(stage, run)
+    run = wide(stage, "database_restart", width=12, seconds=0.5)
+    under_way(stage, run, count=3)
     servers.postgres.kill()
+    stays(lambda: not servers.postgres.alive(), QUICK["LEASE_SECONDS"] + 1.0)
     servers.postgres.start()
     connections.close_all()
     assert stage.ended(run) == ["success"]

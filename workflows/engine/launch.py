@@ -236,7 +236,7 @@ SELECT d.dag_id, up.depth FROM up JOIN workflows_dag d ON d.id = up.dag_id ORDER
 def prepare_child(held: Claim, outcome: Spawn) -> Child:
     """Check that a sub-DAG may start: it exists, is not its own ancestor, and its parameters fit. Raises
     CannotSpawn."""
-    ancestors = sql.run(_ANCESTORS, (held.run_id,))
+    ancestors = sql.read(_ANCESTORS, (held.run_id,))
     names = [name for name, _ in ancestors]
     if outcome.dag_id in names:
         path = " → ".join([*reversed(names), outcome.dag_id])

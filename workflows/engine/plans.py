@@ -15,14 +15,14 @@ from workflows.engine import sql
 @lru_cache(maxsize=64)
 def plan_of(version_id: int) -> Plan:
     """The plan of a version."""
-    rows = sql.run("SELECT plan FROM workflows_dagversion WHERE id = %s", (version_id,))
+    rows = sql.read("SELECT plan FROM workflows_dagversion WHERE id = %s", (version_id,))
     return Plan.from_json(rows[0][0])
 
 
 @lru_cache(maxsize=256)
 def params_of(version_id: int) -> Mapping[str, ParamSpec]:
     """The parameters that a version declares, in the order of its text, which jsonb forgets."""
-    rows = sql.run("SELECT source, source_format FROM workflows_dagversion WHERE id = %s", (version_id,))
+    rows = sql.read("SELECT source, source_format FROM workflows_dagversion WHERE id = %s", (version_id,))
     data = formats.load(rows[0][0], format=rows[0][1], max_bytes=formats.UNLIMITED).data
     parsed = parse({"id": data["id"], "params": data.get("params") or {}, "tasks": {"any": {"type": "any"}}})
     assert parsed.spec is not None, parsed.problems
@@ -32,4 +32,4 @@ def params_of(version_id: int) -> Mapping[str, ParamSpec]:
 @lru_cache(maxsize=4096)
 def version_number(version_id: int) -> int:
     """The number that people know the version by."""
-    return int(sql.run("SELECT number FROM workflows_dagversion WHERE id = %s", (version_id,))[0][0])
+    return int(sql.read("SELECT number FROM workflows_dagversion WHERE id = %s", (version_id,))[0][0])

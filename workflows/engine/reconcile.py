@@ -77,12 +77,15 @@ _EXPIRED = """
 SELECT t.id, t.run_id, t.position, t.attempt, t.losses, t.node, r.version_id
   FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
  WHERE t.state = 'running' AND t.lease_until < now()
+   AND pg_postmaster_start_time() < now() - make_interval(secs => %s)
  ORDER BY t.id LIMIT 500
 """
 
 
 def _expired_leases(after: Consequences) -> int:
-    rows = sql.run(_EXPIRED)
+    """Running attempts whose worker is gone. After an outage of the database every lease is over: the workers that live
+    get the time to renew theirs first."""
+    rows = sql.run(_EXPIRED, (conf.LEASE_RENEW_SECONDS + 1,))
     for execution_id, run_id, position, attempt, losses, node, version_id in rows:
         which = Attempted(execution_id=execution_id, attempt=attempt)
         lose(which, run_id, position, losses, version_id, after, Reason.LOST, f"node {node} stopped renewing the lease")

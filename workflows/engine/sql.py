@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, LiteralString, TypeVar
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 TRANSIENT = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 LOST_CONNECTION = (psycopg.OperationalError, psycopg.InterfaceError)
+TRIES = 5
 
 # The hot statements reach rows by key. A plan cached while a table was still small would scan it for ever after.
 _SESSION = "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off"
@@ -32,9 +34,16 @@ _SESSION = "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; 
 class _Own:
     """A connection that only the engine uses, with a lock: the log flusher writes through it too."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self.patience = patience
         self.lock = threading.RLock()
         self._connection: psycopg.Connection[Row] | None = None
+        self._cursor: psycopg.Cursor[Row] | None = None
+        self._holder: int | None = None  # the thread that is in a transaction
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._holder == threading.get_ident()
 
     def connection(self) -> psycopg.Connection[Row]:
         if self._connection is None or self._connection.closed:
@@ -48,21 +57,40 @@ class _Own:
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        self._connection = None
+        self._connection = self._cursor = None
 
     def run(self, query: LiteralString, params: Sequence[Any]) -> list[Row]:
         with self.lock:
-            cursor = self.connection().execute(query, params)
-            return cursor.fetchall() if cursor.description else []
+            cursor = self._cursor
+            if cursor is None or self._connection is None or self._connection.closed:
+                cursor = self._cursor = self.connection().cursor()
+            cursor.execute(query, params)
+            return _rows(cursor)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        with self.lock, self.connection().transaction():
-            yield
+        with self.lock:
+            outer, self._holder = self._holder, threading.get_ident()
+            try:
+                with self.connection().transaction():
+                    yield
+            finally:
+                self._holder = outer
+
+
+def _rows(cursor: psycopg.Cursor[Row]) -> list[Row]:
+    """What a statement returned; asking `cursor.description` would describe every column first."""
+    return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
 
 class _Shared:
     """Django's connection of this thread."""
+
+    patience = 0.0
+
+    @property
+    def in_transaction(self) -> bool:
+        return connections["default"].in_atomic_block
 
     def run(self, query: LiteralString, params: Sequence[Any]) -> list[Row]:
         django = connections["default"]
@@ -71,7 +99,7 @@ class _Shared:
             cursor = psycopg.Cursor(django.connection)
             set_json_loads(json.loads, cursor)  # Django's connections leave JSON as text, for its own fields to read
             cursor.execute(query, params)
-            return cursor.fetchall() if cursor.description else []
+            return _rows(cursor)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -87,10 +115,13 @@ class _Shared:
 _session: _Own | _Shared = _Shared()
 
 
-def use_own_connection() -> None:
-    """Give the engine of this process a connection of its own (workers, the reconciler)."""
+def use_own_connection(*, patience: float = 0.0) -> None:
+    """Give the engine of this process a connection of its own (workers, the reconciler).
+
+    `patience` is for how many seconds `persist` goes on while the database is away.
+    """
     global _session
-    _session = _Own()
+    _session = _Own(patience)
 
 
 def close() -> None:
@@ -121,21 +152,30 @@ def run_key(run_id: int) -> int:
     return (0x43454C << 40) | run_id
 
 
-def persist(work: Callable[[], T], *, until: Callable[[], bool] | None = None) -> T:
-    """Do the work, again after a deadlock or a lost connection, while `until` does not say that it is too late.
+def read(query: LiteralString, params: Sequence[Any] = ()) -> list[Row]:
+    """Run one statement that changes nothing, and again if the connection was lost: no restart shall fail a task."""
+    return persist(lambda: run(query, params))
 
-    The work must be safe to repeat after a commit whose answer was lost: every transition is, by its guard.
+
+def persist(work: Callable[[], T]) -> T:
+    """Do the work, again after a deadlock or a lost connection: a few times, or for as long as this process is patient.
+
+    The work must be safe to repeat after a commit whose answer was lost: every transition is, by its guard. Inside a
+    transaction it is done once: what a lost connection undid must not be half repeated on another.
     """
-    tries = 0
+    if _session.in_transaction:
+        return work()
+    tries, until = 0, time.monotonic() + _session.patience
     while True:
         try:
             return work()
         except (*TRANSIENT, *LOST_CONNECTION, DatabaseError) as error:
             tries += 1
-            if not _passes(error) or (until() if until else tries >= 5):
+            lost = _is_lost(error)
+            if not _passes(error) or (tries >= TRIES and not (lost and time.monotonic() < until)):
                 raise
             log.warning("database: %s; trying again", str(error).strip())
-            if _is_lost(error):
+            if lost:
                 _session.close()
             _pause.wait(min(0.05 * 2**tries, 2.0))
 

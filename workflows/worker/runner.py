@@ -43,7 +43,7 @@ class Tasks(Mapping[str, TaskView]):
         """The named tasks, in one query; unknown ids are left out."""
         missing = [self._plan.by_id[i] for i in ids if i in self._plan.by_id and i not in self._seen]
         if missing:
-            for task_id, state, output in sql.run(_UPSTREAM, (self._run_id, missing)):
+            for task_id, state, output in sql.read(_UPSTREAM, (self._run_id, missing)):
                 self._seen[task_id] = {"state": state, "output": output}
         return {i: self._seen[i] for i in ids if i in self._seen}
 

@@ -7,6 +7,7 @@ or was killed at its hard limit. There, the database is never touched in the eve
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,9 @@ from workflows.executors.canvas import RUN_TASK
 from workflows.worker import leases, logs, outbox
 
 log = logging.getLogger(__name__)
+# Seconds that a child holds on to a claim or a result while the database is away: there is nothing else that it could
+# do, and nobody else can take the task meanwhile.
+PATIENCE = 300.0
 _aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="celeriac-signals")
 
 _FIND = """
@@ -50,8 +54,9 @@ def start_main(**_: Any) -> None:
 @signals.worker_process_init.connect(weak=False)
 def start_child(**_: Any) -> None:
     """Give a pool child its own connection (never its parent's) and the capture of logs."""
-    sql.use_own_connection()
+    sql.use_own_connection(patience=PATIENCE)
     logs.install()
+    gc.freeze()  # what was imported before the fork stays: a collection need not walk all of Django between two tasks
 
 
 @signals.task_success.connect(weak=False)
