@@ -84,6 +84,13 @@ def test_a_run_from_its_file_to_its_end(live_stack: LiveStack, files: Path) -> N
     assert "last failed (error, attempt 1): The command ended: exit code 3: last words" in failed.stdout
     assert failed.stdout.endswith("    last words\n")
 
+    (files / "child.yaml").write_text(CHILD.replace("'true'", "'echo down here; exit 4'"))
+    deep = stack.manage("dag_run", "--file", parent, "--wait")
+    assert deep.returncode == 1
+    assert "✗  sub" in deep.stdout
+    assert "    only failed (error, attempt 1): The command ended: exit code 4\n        down here\n" in deep.stdout
+    (files / "child.yaml").write_text(CHILD)
+
     again = stack.manage("dag_import", str(files), check=True).stdout.splitlines()
     assert again == ["child v1 (unchanged) 1 task", "parent v1 (unchanged) 4 tasks", "slow v1 (new) 1 task"]
     assert stack.manage("dag_export", "parent", check=True).stdout == PARENT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,6 +37,7 @@ class Snapshot:
     counts: dict[TaskState, int]
     tasks: Sequence[TaskExecution]  # all of them, or when there are many those that are in trouble or at work
     now: datetime
+    children: Mapping[int, int]  # task execution to the latest run that it started
 
     @property
     def is_whole(self) -> bool:
@@ -59,7 +60,15 @@ def look(run_id: int, *, most: int = SHOWN_TASKS) -> Snapshot:
     tasks = TaskExecution.objects.filter(run_id=run_id).order_by("position", "map_index").defer("output")
     if sum(counts.values()) > most:
         tasks = tasks.filter(state__in=[TaskState.RUNNING, TaskState.RETRYING, *_TROUBLED])
-    return Snapshot(run=run, counts=counts, tasks=list(tasks[:most]), now=sql.run("SELECT now()")[0][0])
+    shown = list(tasks[:most])
+    children = DagRun.objects.filter(parent__run_id=run_id).order_by("id").values_list("parent_id", "id")
+    return Snapshot(
+        run=run,
+        counts=counts,
+        tasks=shown,
+        now=sql.run("SELECT now()")[0][0],
+        children={parent: child for parent, child in children if parent is not None},
+    )
 
 
 def title(shot: Snapshot) -> str:
@@ -81,11 +90,11 @@ def counts_line(counts: dict[TaskState, int]) -> str:
 
 def task_lines(shot: Snapshot, *, width: int | None = None) -> list[str]:
     """The table of the tasks that the snapshot has."""
-    rows = [_row(task, shot.now) for task in shot.tasks]
+    rows = [_row(task, shot.now, shot.children.get(task.pk)) for task in shot.tasks]
     return text.table(["", "task", "state", "time", "tries", "why"], rows, width=width) if rows else []
 
 
-def _row(task: TaskExecution, now: datetime) -> list[str]:
+def _row(task: TaskExecution, now: datetime, child: int | None) -> list[str]:
     state = TaskState(task.state)
     begin = task.started_at if state is not TaskState.RETRYING else None
     end = task.ended_at or (now if state in (TaskState.RUNNING, TaskState.DEFERRED) else None)
@@ -95,7 +104,7 @@ def _row(task: TaskExecution, now: datetime) -> list[str]:
         state.value,
         text.seconds(begin, end),
         str(task.attempt) if task.attempt else "",
-        text.cut(because(task.reason, task.message), 160),
+        text.cut(because(task.reason, task.message) or (f"run {child}" if child else ""), 160),
     ]
 
 
@@ -105,7 +114,7 @@ def name_of(task: TaskExecution) -> str:
 
 
 def failures(run_id: int, *, most: int = 10) -> list[str]:
-    """What the failed tasks said at last: their messages and the ends of their logs."""
+    """What the failed tasks said at last: their messages and the ends of their logs, those of child runs too."""
     failed = TaskExecution.objects.filter(run_id=run_id, state=TaskState.FAILED).order_by("ended_at", "id")
     lines: list[str] = []
     for task in failed[:most]:
@@ -114,6 +123,9 @@ def failures(run_id: int, *, most: int = 10) -> list[str]:
             f"{name_of(task)} failed ({task.reason or 'error'}, attempt {task.attempt}): {task.message}",
         ]
         lines += [f"    {line}" for line in last_log_lines(task.pk, task.attempt)]
+        child = task.child_runs.order_by("-id").first()
+        if child is not None:
+            lines += [f"    {line}" for line in failures(child.pk, most=most) if line]
     more = failed.count() - most
     return [*lines, "", f"and {text.counted(more, 'more failed task')}"] if more > 0 else lines
 
