@@ -85,7 +85,7 @@ SELECT t.id, t.run_id, t.position, t.attempt, t.losses, t.node, r.version_id
 def _expired_leases(after: Consequences) -> int:
     """Running attempts whose worker is gone. After an outage of the database every lease is over: the workers that live
     get the time to renew theirs first."""
-    rows = sql.run(_EXPIRED, (conf.LEASE_RENEW_SECONDS + 1,))
+    rows = sql.run(_EXPIRED, (2 * conf.LEASE_RENEW_SECONDS,))
     for execution_id, run_id, position, attempt, losses, node, version_id in rows:
         which = Attempted(execution_id=execution_id, attempt=attempt)
         lose(which, run_id, position, losses, version_id, after, Reason.LOST, f"node {node} stopped renewing the lease")
