@@ -8,22 +8,18 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
 
 from workflows.conf import conf
 from workflows.core import retry
 from workflows.core.decide import Settled
 from workflows.core.states import Reason, RunState, TaskState
-from workflows.engine import control, plans, sql, transitions
+from workflows.engine import control, plans, redeliver, sql, transitions
 from workflows.engine.advance import Consequences, cascade, conclude, decide_waiting, settle_parent
 from workflows.engine.transitions import Attempted
-from workflows.executors import broker, send
+from workflows.executors import send
 
 log = logging.getLogger(__name__)
-BATCH = 500
 
 
 @dataclass(slots=True)
@@ -63,7 +59,7 @@ def sweep() -> Sweep:
     done.undecided = _undecided(after)
     conclude(after)
     send.send(after.dispatches)
-    done.resent = _unsent()
+    done.resent = redeliver.send_again()
     done.expired_runs = _run_deadlines()
     done.parents = _parents()
     done.ended_runs = _ended_runs()
@@ -198,79 +194,6 @@ def _undecided(after: Consequences) -> int:
     for run_id, version_id in rows:
         after.add(decide_waiting(plans.plan_of(version_id), run_id))
     return len(rows)
-
-
-_WAITING = """
-SELECT t.queue, count(*) FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
- WHERE t.state = 'queued' AND COALESCE(t.sent_at, t.queued_at) < %s
-   AND r.state = 'running' AND r.paused_at IS NULL
- GROUP BY t.queue
-"""
-
-_TAKE_UNSENT = """
-WITH stale AS (
-    SELECT t.id, r.version_id FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
-     WHERE t.state = 'queued' AND t.queue = ANY(%s::text[])
-       AND COALESCE(t.sent_at, t.queued_at) < %s
-       AND r.state = 'running' AND r.paused_at IS NULL
-     ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
-)
-UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s.id
-RETURNING t.run_id, s.version_id, t.position, t.map_index, t.attempt
-"""
-
-
-def _unsent() -> int:
-    """Send queued rows again when there is evidence that their message is gone.
-
-    Evidence: the broker's epoch changed (it lost its memory), or the queue is empty while rows have waited in it for
-    longer than a worker takes to claim. A backlog is not evidence. Sending the same attempt twice is harmless.
-    """
-    forgot = _broker_forgot()
-    grace = 0.0 if forgot else conf.REDELIVER_SECONDS
-    before = sql.run("SELECT clock_timestamp() - make_interval(secs => %s)", (grace,))[0][0]
-    waiting = [queue for queue, _ in sql.run(_WAITING, (before,))]
-    gone = set(waiting) if forgot else broker.empty_queues(waiting) if waiting else set()
-    resent = _send_again(gone, before) if gone else 0
-    if forgot:
-        _remember_epoch(forgot)
-    return resent
-
-
-def _send_again(queues: Iterable[str], before: datetime) -> int:
-    resent = 0
-    while True:
-        rows = sql.run(_TAKE_UNSENT, (sorted(queues), before, BATCH))
-        ready: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
-        for run_id, version_id, position, map_index, attempt in rows:
-            ready[(run_id, version_id)].append((position, map_index, attempt))
-        send.send(
-            send.Dispatch(plan=plans.plan_of(version_id), run_id=run_id, ready=tuple(items))
-            for (run_id, version_id), items in ready.items()
-        )
-        resent += len(rows)
-        if len(rows) < BATCH:
-            return resent
-
-
-def _broker_forgot() -> str | None:
-    """The broker's new epoch when it is not the one that we know."""
-    now = broker.epoch()
-    if now is None:
-        return None
-    known = sql.run("SELECT value FROM workflows_brokermark WHERE name = 'epoch'")
-    if not known:
-        _remember_epoch(now)
-        return None
-    return now if known[0][0] != now else None
-
-
-def _remember_epoch(value: str) -> None:
-    sql.run(
-        "INSERT INTO workflows_brokermark (name, value) VALUES ('epoch', %s) "
-        "ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value, at = now()",
-        (value,),
-    )
 
 
 def _run_deadlines() -> int:
