@@ -6,7 +6,6 @@ An unknown name is an error at start, so that a misspelt setting is never silent
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any
 
 
@@ -59,10 +58,6 @@ class Conf:
     # Admin
     FLOWER_URL: str = ""  # where the first page's link to Flower leads; no link when empty
 
-    def queue_of(self, pool: str) -> str:
-        """The queue behind a pool."""
-        return self.DEFAULT_QUEUE if pool == "default" else f"{self.QUEUE_PREFIX}.{pool}"
-
 
 class UnknownSetting(ValueError):
     """A name in the CELERIAC setting that Celeriac does not know."""
@@ -81,18 +76,20 @@ def read(given: dict[str, Any]) -> Conf:
 class _LazyConf:
     """Reads Django's settings at first use, so that importing this module needs none."""
 
-    @cached_property
-    def _read(self) -> Conf:
+    def __getattr__(self, name: str) -> Any:
         from django.conf import settings
 
-        return read(getattr(settings, "CELERIAC", {}))
+        values = read(getattr(settings, "CELERIAC", {}))
+        self.__dict__.update({field.name: getattr(values, field.name) for field in fields(values)})
+        return getattr(values, name)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._read, name)
+    def queue_of(self, pool: str) -> str:
+        """The queue behind a pool."""
+        return str(self.DEFAULT_QUEUE if pool == "default" else f"{self.QUEUE_PREFIX}.{pool}")
 
     def reload(self) -> None:
         """Forget what was read; tests that override settings call this."""
-        self.__dict__.pop("_read", None)
+        self.__dict__.clear()
 
 
 conf = _LazyConf()

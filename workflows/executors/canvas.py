@@ -7,7 +7,7 @@ Celery tasks are made from the same four numbers, so that sending twice sends th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from celery import chain, chord, current_app
@@ -21,7 +21,7 @@ RUN_TASK = "celeriac.run"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One Celery task message to come."""
+    """One Celery task message to come; `tail` is the rest of a chain, which travels in it."""
 
     run_id: int
     position: int
@@ -31,6 +31,7 @@ class Delivery:
     queue: str
     priority: int
     timeout: float | None
+    tail: tuple[Delivery, ...] = ()
 
     @property
     def args(self) -> tuple[int, int, int, int]:
@@ -92,22 +93,18 @@ def canvases(plan: Plan, run_id: int, ready: Iterable[tuple[int, int, int]]) -> 
         del waiting[(position, map_index)]
         first = delivery(plan, run_id, position, attempt, map_index)
         tail = plan.tail_of.get(position, (position,))[1:] if map_index < 0 else ()
-        yield _chain(plan, run_id, first, tail) if tail else first
+        yield replace(first, tail=tuple(delivery(plan, run_id, p, 1) for p in tail)) if tail else first
 
 
 def _whole(segment: Segment, waiting: dict[tuple[int, int], int]) -> bool:
     return all(waiting.get((head, -1)) == 1 for head in segment.heads)
 
 
-def _chain(plan: Plan, run_id: int, first: Delivery, tail: Iterable[int]) -> Signature[Any]:
-    return chain(signature(first), *(signature(delivery(plan, run_id, p, 1)) for p in tail))
-
-
 def _chord(plan: Plan, run_id: int, segment: Segment) -> Signature[Any]:
     header = []
-    for head, *tail in segment.chains:
-        first = delivery(plan, run_id, head, 1)
-        header.append(_chain(plan, run_id, first, tail) if tail else signature(first))
+    for positions in segment.chains:
+        links = [signature(delivery(plan, run_id, p, 1)) for p in positions]
+        header.append(links[0] if len(links) == 1 else chain(*links))
     assert segment.body is not None
     return chord(header, signature(delivery(plan, run_id, segment.body, 1)))
 

@@ -17,7 +17,7 @@ from celery.utils.nodenames import anon_nodename
 from kombu.exceptions import KombuError
 
 from workflows.core.plan import Plan
-from workflows.executors.canvas import RUN_TASK, Delivery, canvases
+from workflows.executors.canvas import RUN_TASK, Delivery, canvases, signature
 
 log = logging.getLogger(__name__)
 BATCH = 250  # messages per round trip to the broker
@@ -73,6 +73,8 @@ def _send(producer: Any, item: Delivery | Signature[Any], *, retry: bool) -> Non
         soft_time_limit=soft,
         time_limit=hard,
         argsrepr=str(item.args),
+        # What Celery's own chain puts into its first message: the rest, last step first.
+        chain=[signature(step) for step in reversed(item.tail)] or None,
         retry=retry,
     )
 

@@ -3,38 +3,66 @@
 from django.db import migrations
 
 MOVES = """
-CREATE FUNCTION celeriac_task_move() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION celeriac_task_sound(
+    state text, waiting_on int, upstreams_failed int, upstreams_skipped int, attempt int, failures int, losses int,
+    priority int, token uuid, lease_until timestamptz, queued_at timestamptz, started_at timestamptz,
+    next_attempt_at timestamptz, ended_at timestamptz
+) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    RAISE EXCEPTION 'task execution %: a move from % to % is not legal', OLD.id, OLD.state, NEW.state
-        USING ERRCODE = 'check_violation';
+    RETURN state = ANY (ARRAY['pending', 'queued', 'running', 'deferred', 'retrying',
+                              'success', 'failed', 'skipped', 'upstream_failed', 'cancelled'])
+       -- it has ended if and only if its state is final
+       AND (ended_at IS NOT NULL) =
+           (state = ANY (ARRAY['success', 'failed', 'skipped', 'upstream_failed', 'cancelled']))
+       -- it is held by a worker if and only if it runs
+       AND (token IS NOT NULL) = (state = 'running')
+       AND (lease_until IS NOT NULL) = (state = 'running')
+       AND (state <> 'running' OR started_at IS NOT NULL)
+       -- it is due if and only if it waits for another try
+       AND (next_attempt_at IS NOT NULL) = (state = 'retrying')
+       -- what is ready has an attempt, and tries are attempts
+       AND (state NOT IN ('queued', 'running') OR (attempt >= 1 AND queued_at IS NOT NULL))
+       AND attempt >= failures + losses
+       AND waiting_on >= 0 AND upstreams_failed >= 0 AND upstreams_skipped >= 0
+       AND priority BETWEEN 0 AND 9;
 END $$;
 
--- The legal moves stand in WHEN, so that the function is called for an illegal one only: this is the hottest table.
-CREATE TRIGGER task_move BEFORE UPDATE OF state ON workflows_taskexecution
-    FOR EACH ROW WHEN (
-        OLD.state IS DISTINCT FROM NEW.state AND (OLD.state || '>' || NEW.state) <> ALL (ARRAY[
+ALTER TABLE workflows_taskexecution ADD CONSTRAINT task_sound CHECK (celeriac_task_sound(
+    state, waiting_on, upstreams_failed, upstreams_skipped, attempt, failures, losses, priority,
+    token, lease_until, queued_at, started_at, next_attempt_at, ended_at));
+
+CREATE FUNCTION celeriac_task_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.state <> OLD.state AND (OLD.state || '>' || NEW.state) <> ALL (ARRAY[
         'pending>queued', 'pending>skipped', 'pending>upstream_failed', 'pending>cancelled',
         'queued>running', 'queued>cancelled',
         'running>success', 'running>failed', 'running>skipped', 'running>retrying', 'running>queued',
         'running>deferred', 'running>cancelled',
         'deferred>success', 'deferred>failed', 'deferred>retrying', 'deferred>cancelled',
         'retrying>queued', 'retrying>cancelled'
-    ])
-    ) EXECUTE FUNCTION celeriac_task_move();
+    ]) THEN
+        RAISE EXCEPTION 'task execution %: a move from % to % is not legal', OLD.id, OLD.state, NEW.state
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER task_move BEFORE UPDATE OF state ON workflows_taskexecution
+    FOR EACH ROW EXECUTE FUNCTION celeriac_task_move();
 
 CREATE FUNCTION celeriac_run_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'run %: a move from % to % is not legal', OLD.id, OLD.state, NEW.state
-        USING ERRCODE = 'check_violation';
+    IF NEW.state <> OLD.state AND (OLD.state || '>' || NEW.state) <> ALL (ARRAY[
+        'pending>running', 'pending>cancelled', 'running>success', 'running>failed', 'running>cancelled'
+    ]) THEN
+        RAISE EXCEPTION 'run %: a move from % to % is not legal', OLD.id, OLD.state, NEW.state
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
 END $$;
 
--- The legal moves stand in WHEN, so that the function is called for an illegal one only: this is the hottest table.
 CREATE TRIGGER run_move BEFORE UPDATE OF state ON workflows_dagrun
-    FOR EACH ROW WHEN (
-        OLD.state IS DISTINCT FROM NEW.state AND (OLD.state || '>' || NEW.state) <> ALL (ARRAY[
-        'pending>running', 'pending>cancelled', 'running>success', 'running>failed', 'running>cancelled'
-    ])
-    ) EXECUTE FUNCTION celeriac_run_move();
+    FOR EACH ROW EXECUTE FUNCTION celeriac_run_move();
 
 CREATE FUNCTION celeriac_version_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -60,6 +88,8 @@ DROP TRIGGER run_move ON workflows_dagrun;
 DROP FUNCTION celeriac_run_move();
 DROP TRIGGER task_move ON workflows_taskexecution;
 DROP FUNCTION celeriac_task_move();
+ALTER TABLE workflows_taskexecution DROP CONSTRAINT task_sound;
+DROP FUNCTION celeriac_task_sound;
 DELETE FROM workflows_nodepool WHERE name = 'default';
 """
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from workflows.core.states import RUN_FINAL, TASK_FINAL, Reason, RunState, TaskState
+from workflows.core.states import RUN_FINAL, Reason, RunState, TaskState
 from workflows.models.definition import Dag, DagVersion
 
 
@@ -21,7 +21,6 @@ def _choices(states: type[RunState] | type[TaskState] | type[Reason]) -> list[tu
 
 
 _RUN_FINAL = sorted(s.value for s in RUN_FINAL)
-_TASK_FINAL = sorted(s.value for s in TASK_FINAL)
 _TASK_ACTIVE = [TaskState.DEFERRED, TaskState.QUEUED, TaskState.RETRYING, TaskState.RUNNING]
 
 
@@ -156,38 +155,8 @@ class TaskExecution(models.Model):
         ordering = ["run", "position", "map_index"]
         constraints = [
             models.UniqueConstraint(fields=["run", "position", "map_index"], name="task_place"),
-            models.CheckConstraint(condition=Q(state__in=[s.value for s in TaskState]), name="task_state_known"),
-            models.CheckConstraint(
-                condition=Q(state__in=_TASK_FINAL, ended_at__isnull=False)
-                | (~Q(state__in=_TASK_FINAL) & Q(ended_at__isnull=True)),
-                name="task_ended_iff_final",
-            ),
-            models.CheckConstraint(
-                condition=Q(
-                    state=TaskState.RUNNING,
-                    token__isnull=False,
-                    lease_until__isnull=False,
-                    started_at__isnull=False,
-                )
-                | (~Q(state=TaskState.RUNNING) & Q(token__isnull=True, lease_until__isnull=True)),
-                name="task_leased_iff_running",
-            ),
-            models.CheckConstraint(
-                condition=Q(state=TaskState.RETRYING, next_attempt_at__isnull=False)
-                | (~Q(state=TaskState.RETRYING) & Q(next_attempt_at__isnull=True)),
-                name="task_due_iff_retrying",
-            ),
-            models.CheckConstraint(
-                condition=~Q(state__in=[TaskState.QUEUED, TaskState.RUNNING])
-                | Q(attempt__gte=1, queued_at__isnull=False),
-                name="task_queued_has_attempt",
-            ),
-            models.CheckConstraint(
-                condition=Q(waiting_on__gte=0, upstreams_failed__gte=0, upstreams_skipped__gte=0),
-                name="task_counters",
-            ),
-            models.CheckConstraint(condition=Q(priority__gte=0, priority__lte=9), name="task_priority"),
-            models.CheckConstraint(condition=Q(attempt__gte=F("failures") + F("losses")), name="task_tries"),
+            # And one more, `task_sound`, in migration 0002: what goes together in a row of this table, in one function.
+            # As nine conditions it cost 0.15 ms of each task: PostgreSQL reads the text of each again in every statement.
         ]
         indexes = [
             models.Index(fields=["state"], condition=Q(state__in=_TASK_ACTIVE), name="task_active"),
