@@ -76,15 +76,33 @@ class Stage:
 
     # What tests do
 
-    def run(
-        self, name: str, tasks: Mapping[str, Any], *, params: Mapping[str, Any] | None = None, **document: Any
-    ) -> int:
-        """Publish a DAG and start a run of it; the run's number."""
-        from workflows.engine.launch import launch
+    def publish(self, name: str, tasks: Mapping[str, Any], **document: Any) -> Any:
+        """Publish a DAG; its version."""
         from workflows.engine.publish import publish
 
-        version = publish({"id": name, "tasks": dict(tasks), **document})
-        return launch(version, params=params).pk
+        return publish({"id": name, "tasks": dict(tasks), **document})
+
+    def run(self, name: str, tasks: Mapping[str, Any], **document: Any) -> int:
+        """Publish a DAG and start a run of it; the run's number."""
+        from workflows.engine.launch import launch
+
+        return launch(self.publish(name, tasks, **document)).pk
+
+    def children(self, run: int, task: str) -> list[int]:
+        """The runs that a sub-DAG task started."""
+        from workflows.models import DagRun
+
+        rows = DagRun.objects.filter(parent__run_id=run, parent__task_id=task).order_by("id")
+        return list(rows.values_list("pk", flat=True))
+
+    def wrote(self, run: int, task: str, *streams: str) -> str:
+        """What the task's attempts wrote, as it is stored by now."""
+        from workflows.models import LogChunk
+
+        rows = LogChunk.objects.filter(task_execution_id=self.execution(run, task).pk).order_by("attempt", "seq")
+        return "".join(
+            rows.filter(stream__in=streams or ("stdout", "stderr", "log", "system")).values_list("text", flat=True)
+        )
 
     def gate(self, name: str) -> str:
         """The path of a gate, closed until `open`."""
