@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from api.closed import Closed
 from api.filters import StrictFilterBackend
 
 M = TypeVar("M", bound=Model)
@@ -23,7 +24,7 @@ def heavy(prefix: str) -> list[str]:
     return [f"{prefix}__{name}" for name in HEAVY]
 
 
-class Resource(GenericViewSet[M]):
+class Resource(Closed, GenericViewSet[M]):
     """`needs` names the permissions of each action (api.permissions); others are closed."""
 
     needs: ClassVar[Mapping[str, tuple[str, ...]]] = {}

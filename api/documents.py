@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from api import errors
+from api.closed import Closed
 from api.fields import ExactTextField, values_of
 from workflows.conf import conf
 from workflows.core import compiler
@@ -114,7 +115,7 @@ def source_of(given: Mapping[str, Any]) -> str | dict[str, Any]:
     return source
 
 
-class DocumentResource(ViewSet):
+class DocumentResource(Closed, ViewSet):
     """Nothing here stores anything."""
 
     needs: ClassVar[Mapping[str, tuple[str, ...]]] = {

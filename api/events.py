@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from api.closed import Closed
 from api.fields import MAX_INT, Query, UtcDateTimeField
 from workflows.core.errors import UnknownRun
 from workflows.core.states import RunState
@@ -58,7 +59,7 @@ class EventQuery(Query):
     )
 
 
-class EventResource(ViewSet):
+class EventResource(Closed, ViewSet):
     """Events of one run."""
 
     needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"list": ("workflows.view_event",)}

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from api.closed import Closed
 from api.fields import Record
 from api.negotiation import AnyAccept
 from api.tasks import TaskQuery, execution
@@ -55,7 +56,7 @@ class LogsSerializer(serializers.Serializer[Any]):
     complete = serializers.BooleanField(help_text="The attempt has ended and this is the rest of its log.")
 
 
-class LogResource(ViewSet):
+class LogResource(Closed, ViewSet):
     """Logs in chunks."""
 
     needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"list": ("workflows.view_logchunk",)}
@@ -79,7 +80,7 @@ class LogResource(ViewSet):
         )
 
 
-class LogDownload(ViewSet):
+class LogDownload(Closed, ViewSet):
     """A log as a file."""
 
     needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"download": ("workflows.view_logchunk",)}

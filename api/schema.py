@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from api.closed import Closed
 from api.errors import CONTENT_TYPE
 
 PROBLEM = "ProblemDetails"
@@ -21,10 +22,11 @@ PROBLEM = "ProblemDetails"
 class SchemaView(SpectacularJSONAPIView):
     """OpenAPI 3 of the API, for whoever is logged in."""
 
+    authentication_classes = Closed.authentication_classes
     permission_classes = [IsAuthenticated]
 
 
-class NowhereResource(ViewSet):
+class NowhereResource(Closed, ViewSet):
     """Every other address below the API: 401 for strangers, 404 for the others, always a problem document."""
 
     needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"nowhere": ()}

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from api.closed import Closed
 from workflows.core.schema import task_type_schema
 from workflows.operators import registry
 from workflows.operators.base import OperatorType
@@ -33,7 +34,7 @@ class TaskTypesSerializer(serializers.Serializer[Any]):
     results = TaskTypeSerializer(many=True)
 
 
-class TaskTypeResource(ViewSet):
+class TaskTypeResource(Closed, ViewSet):
     """Task types by name. They are code, not rows: there are few, and they change with a restart."""
 
     needs: ClassVar[Mapping[str, tuple[str, ...]]] = {
