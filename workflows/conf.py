@@ -21,7 +21,7 @@ class Conf:
 
     # Canvases: defaults chosen by `make bench`, see docs/performance.md
     CANVAS_MAX_CHAIN: int = 4
-    CANVAS_MAX_HEADER: int = 8
+    CANVAS_MAX_HEADER: int = 2
     CANVAS_MAX_BYTES: int = 32_768
 
     # Leases, retries, recovery

@@ -101,17 +101,12 @@ def test_starts_serves_restarts_what_crashes_and_stops_in_order(start: Start) ->
 
     second = start()
     refusal = one_sentence(second)
-    assert (
-        f"already running in {first.home} (process {first.popen.pid}, http://127.0.0.1:{first.port})"
-        in refusal
-    )
+    assert f"already running in {first.home} (process {first.popen.pid}, http://127.0.0.1:{first.port})" in refusal
 
     web = first.child("web")
     web.kill()
     first.wait_for("web ended (killed by SIGKILL): starting it again in 0.5 s")
-    eventually(
-        lambda: status(f"http://127.0.0.1:{first.port}/admin/login/") == 200, 20, saying="web comes back"
-    )
+    eventually(lambda: status(f"http://127.0.0.1:{first.port}/admin/login/") == 200, 20, saying="web comes back")
 
     assert (first.home / "state.json").stat().st_mode & 0o777 == 0o600
     assert not any(secret in line for line in command_lines(first.family()))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import re
+from dataclasses import fields
 from pathlib import Path
 
+from workflows.conf import Conf
 from workflows.core.states import RUN_MOVES, TASK_FINAL, TASK_MOVES, TaskState
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,3 +29,8 @@ def test_the_documentation_knows_the_same_moves() -> None:
 def test_final_states_are_never_left() -> None:
     assert not [move for move in TASK_MOVES if move[0] in TASK_FINAL]
     assert {b for _, b in TASK_MOVES} | {TaskState.PENDING} == set(TaskState)
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs/reference/settings.md").read_text()
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)) == {f.name for f in fields(Conf)}

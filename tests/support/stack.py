@@ -131,9 +131,7 @@ class LiveProcess:
             return self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill_all()
-            raise AssertionError(
-                f"{self.name} did not stop within {timeout} s:\n{self.log()[-3000:]}"
-            ) from None
+            raise AssertionError(f"{self.name} did not stop within {timeout} s:\n{self.log()[-3000:]}") from None
 
 
 class Stack:
@@ -219,9 +217,7 @@ class Stack:
             env=env,
             wait=False,
         )
-        eventually(
-            lambda: ports.answers(port) or not process.alive(), _READY_SECONDS, saying="web never listened"
-        )
+        eventually(lambda: ports.answers(port) or not process.alive(), _READY_SECONDS, saying="web never listened")
         assert process.alive(), f"web ended:\n{process.log()[-3000:]}"
         self.web_url = f"http://127.0.0.1:{port}"
         return process
@@ -259,9 +255,7 @@ class Stack:
         for process in self.processes:
             process.end()
 
-    def _add(
-        self, name: str, command: list[str], *, env: Mapping[str, str] | None, wait: bool
-    ) -> LiveProcess:
+    def _add(self, name: str, command: list[str], *, env: Mapping[str, str] | None, wait: bool) -> LiveProcess:
         process = LiveProcess(
             name,
             command,

@@ -29,9 +29,7 @@ READY_SECONDS = 60
 class StandaloneProcess:
     """One life of a standalone in a home of its own."""
 
-    def __init__(
-        self, home: Path, *arguments: str, python: Mapping[str, str] | None = None, **popen: Any
-    ) -> None:
+    def __init__(self, home: Path, *arguments: str, python: Mapping[str, str] | None = None, **popen: Any) -> None:
         """`python`: more environment; PYTHON in it is another interpreter (see `shared_python`)."""
         self.home = home
         self.port, self.flower_port = ports.choose(), ports.choose()
@@ -67,9 +65,7 @@ class StandaloneProcess:
 
     def wait_for(self, text: str, timeout: float = READY_SECONDS) -> None:
         """Return when the text was written."""
-        eventually(
-            lambda: text in self.output or self.popen.poll() is not None, timeout, saying=lambda: self.output
-        )
+        eventually(lambda: text in self.output or self.popen.poll() is not None, timeout, saying=lambda: self.output)
         assert text in self.output, self.output
 
     def family(self) -> list[psutil.Process]:
@@ -142,9 +138,7 @@ def shared_python(directory: Path) -> dict[str, str]:
     if server_account().reaches(binary.parent):
         return common | {"PYTHON": str(binary)}
     library = Path(sysconfig.get_paths()["stdlib"])
-    skipped = shutil.ignore_patterns(
-        "site-packages", "test", "tests", "__pycache__", "idlelib", "config-*", "lib2to3"
-    )
+    skipped = shutil.ignore_patterns("site-packages", "test", "tests", "__pycache__", "idlelib", "config-*", "lib2to3")
     shutil.copytree(library, directory / library.relative_to(base), ignore=skipped)
     for shared in (base / "lib").glob("libpython*.so*"):
         shutil.copy2(shared, directory / "lib" / shared.name, follow_symlinks=False)

@@ -29,7 +29,7 @@ class Bounds:
     """How large a canvas may become. `max_chain` and `max_header` count tasks; 1 turns that shape off."""
 
     max_chain: int = 4
-    max_header: int = 8
+    max_header: int = 2
     max_bytes: int = 32_768
 
 

@@ -26,9 +26,7 @@ def problem(line: str) -> str | None:
         return None if text in MACROS else f"{line!r} is none of {', '.join(MACROS)}"
     parts = text.split()
     if len(parts) not in (5, 6) or len(text) > 500:
-        return (
-            f"must have 5 fields (minute hour day month weekday), or 6 with seconds first, not {len(parts)}"
-        )
+        return f"must have 5 fields (minute hour day month weekday), or 6 with seconds first, not {len(parts)}"
     values: list[set[int]] = []
     for part, (name, low, high, names) in zip(parts, _FIELDS[-len(parts) :], strict=True):
         try:

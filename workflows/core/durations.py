@@ -21,9 +21,7 @@ _DECIMAL = {"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(Ki|Mi|Gi|Ti|Pi|k|K|M|G|T|P)?B?", re.ASCII)
 _CPU = re.compile(r"(\d+(?:\.\d+)?)(m)?", re.ASCII)
 
-DURATION_HINT = (
-    'is not a duration: write seconds as a number, or text such as "90s", "10m", "1h30m", "2d" or "PT10M"'
-)
+DURATION_HINT = 'is not a duration: write seconds as a number, or text such as "90s", "10m", "1h30m", "2d" or "PT10M"'
 BYTES_HINT = 'is not a quantity of bytes: write bytes as a number, or text such as "512Mi", "2Gi" or "500M"'
 CPU_HINT = 'is not a number of cores: write cores as a number, or text such as "500m"'
 

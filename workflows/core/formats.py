@@ -81,17 +81,13 @@ def dump(data: Any, format: Format) -> str:
     if format == "json":
         return json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     return str(
-        yaml.dump(
-            data, Dumper=_Writer, default_flow_style=False, allow_unicode=True, sort_keys=False, width=_WIDTH
-        )
+        yaml.dump(data, Dumper=_Writer, default_flow_style=False, allow_unicode=True, sort_keys=False, width=_WIDTH)
     )
 
 
 def canonical(data: Any) -> bytes:
     """The one JSON text of the data whatever the order of its keys."""
-    return json.dumps(
-        data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-    ).encode()
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def content_hash(data: Any) -> str:
@@ -175,9 +171,7 @@ def _decoded(source: str | bytes) -> str | Problem:
         return source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
-        return _problem(
-            "syntax", "is not UTF-8 text", line, error.start - source.rfind(b"\n", 0, error.start)
-        )
+        return _problem("syntax", "is not UTF-8 text", line, error.start - source.rfind(b"\n", 0, error.start))
 
 
 def _read_json(text: str, max_bytes: int) -> Loaded:

@@ -45,9 +45,7 @@ def parse(data: Any, *, lines: Mapping[str, tuple[int, int]] | None = None) -> P
         found = "nothing" if data is None else describe(data)
         reading.problem("wrong_type", "", f"must be a mapping with id and tasks, not {found}")
     problems = reading.places.locate(reading.problems, lines)
-    return Parsed(
-        spec=None if problems else draft, problems=problems, draft=draft, data=data, places=reading.places
-    )
+    return Parsed(spec=None if problems else draft, problems=problems, draft=draft, data=data, places=reading.places)
 
 
 def _read(reading: Reading, data: Mapping[str, Any]) -> DagSpec:

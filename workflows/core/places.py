@@ -20,9 +20,7 @@ class Places:
     moved: dict[str, str] = field(default_factory=dict)
     listed: dict[str, str] = field(default_factory=dict)
 
-    def locate(
-        self, problems: Iterable[Problem], lines: Mapping[str, tuple[int, int]] | None
-    ) -> tuple[Problem, ...]:
+    def locate(self, problems: Iterable[Problem], lines: Mapping[str, tuple[int, int]] | None) -> tuple[Problem, ...]:
         """The problems of the document itself, with lines where those are known."""
         return tuple(self._located(problem, problem.path, lines or {}) for problem in problems)
 

@@ -118,9 +118,7 @@ def _task_references(spec: DagSpec, uses: list[_Use]) -> Iterator[Problem]:
     above = _ancestors(spec.upstreams(), bits)
     for use, name in far:
         if not above[use.task] & bits[name]:
-            message = (
-                f"{name!r} is not upstream of {use.task!r}: add it to depends_on, or it may not have run"
-            )
+            message = f"{name!r} is not upstream of {use.task!r}: add it to depends_on, or it may not have run"
             yield _problem(use, "not_upstream", message, name)
 
 

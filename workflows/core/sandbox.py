@@ -118,9 +118,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         for allowed, kinds in ((_LOOP, LoopContext), (_MOMENT, date), (_LAPSE, timedelta)):
             if isinstance(obj, kinds) and attribute in allowed:
                 found = getattr(obj, attribute, self.undefined(obj=obj, name=attribute))
-                return (
-                    _Method(_call, found) if callable(found) and not isinstance(found, Undefined) else found
-                )
+                return _Method(_call, found) if callable(found) and not isinstance(found, Undefined) else found
         return self.undefined(obj=obj, name=attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:

@@ -90,9 +90,7 @@ Tag = Annotated[str, Field(max_length=100)]
 class SpecModel(BaseModel):
     """Base of the specification: frozen, and unknown fields are refused."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class RetrySpec(SpecModel):

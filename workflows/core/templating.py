@@ -157,11 +157,7 @@ def _member(node: nodes.Node) -> tuple[str, str] | None:
     if name not in ("tasks", "params"):
         return None
     if isinstance(node, nodes.Getattr):
-        return (
-            None
-            if name == "params" and node.attr in ("get", "items", "keys", "values")
-            else (name, node.attr)
-        )
+        return None if name == "params" and node.attr in ("get", "items", "keys", "values") else (name, node.attr)
     if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
         return name, node.arg.value
     return None
@@ -198,9 +194,7 @@ def tasks_named(value: Any) -> frozenset[str]:
 
 
 class _Renderer:
-    def __init__(
-        self, context: Mapping[str, Any], max_chars: int, simple: bool, *, native: bool = True
-    ) -> None:
+    def __init__(self, context: Mapping[str, Any], max_chars: int, simple: bool, *, native: bool = True) -> None:
         self.native = native
         self.context = dict(context)
         self.left = max_chars
@@ -218,9 +212,7 @@ class _Renderer:
 
     def text(self, text: str) -> Any:
         if self.simple and not analyse(text).simple:
-            raise RenderError(
-                expression=text, why="statements are not available here, only {{ expressions }}"
-            )
+            raise RenderError(expression=text, why="statements are not available here, only {{ expressions }}")
         run = _runner(text, self.native)
         result = _guarded(text, lambda: run(self.context, plain.MAX_CHARS))
         self.left -= plain.weight(result)
@@ -296,9 +288,7 @@ def _undefined(text: str, error: UndefinedError) -> str:
     message = str(error.message)
     for node in _walk(SANDBOX.parse(text)):
         path = _dotted(node)
-        if path and (
-            message.endswith(f"attribute {path[-1]!r}") or message.startswith(f"{path[-1]!r} is undefined")
-        ):
+        if path and (message.endswith(f"attribute {path[-1]!r}") or message.startswith(f"{path[-1]!r} is undefined")):
             return f"{'.'.join(path)} is not defined"
     return message
 

@@ -64,9 +64,7 @@ def check(
     known = {problem.path for problem in structure}
     more = tuple(p for p in parsed.places.trace_back(meaning, lines) if p.path not in known)
     found = sorted(structure + more, key=lambda p: (p.line or 0, p.column or 0))
-    return Parsed(
-        spec=None, problems=tuple(found), draft=parsed.draft, data=loaded.data, places=parsed.places
-    )
+    return Parsed(spec=None, problems=tuple(found), draft=parsed.draft, data=loaded.data, places=parsed.places)
 
 
 def _loaded(
@@ -124,9 +122,7 @@ def _names(spec: DagSpec) -> Iterator[Problem]:
             yield _task_problem("bad_id", message, task)
     for name in spec.params:
         if not re.match(NAME_PATTERN, name) or name.endswith("\n"):
-            message = (
-                "the name must be made of letters, digits and _ (at most 100), and not begin with a digit"
-            )
+            message = "the name must be made of letters, digits and _ (at most 100), and not begin with a digit"
             yield _problem("bad_id", message, "params", name)
 
 
@@ -137,9 +133,7 @@ def _graph(spec: DagSpec) -> Iterator[Problem]:
         upstreams[task.id] = []
         for index, upstream in enumerate(task.depends_on):
             if upstream == task.id:
-                yield _task_problem(
-                    "self_dependency", "a task cannot wait for itself", task, "depends_on", index
-                )
+                yield _task_problem("self_dependency", "a task cannot wait for itself", task, "depends_on", index)
             elif upstream not in spec.tasks:
                 message = f"there is no task {upstream!r}{ids.hint(upstream)}"
                 yield _task_problem("unknown_upstream", message, task, "depends_on", index)
@@ -215,9 +209,7 @@ def _schedule(schedule: ScheduleSpec) -> Iterator[Problem]:
     if wrong:
         yield _problem("bad_schedule", wrong, "schedule", "cron")
     if schedule.timezone not in _timezones():
-        message = (
-            f"there is no time zone {schedule.timezone!r}{did_you_mean(schedule.timezone, _timezones())}"
-        )
+        message = f"there is no time zone {schedule.timezone!r}{did_you_mean(schedule.timezone, _timezones())}"
         yield _problem("bad_schedule", message, "schedule", "timezone")
     if schedule.start is not None and schedule.end is not None:
         aware = schedule.start.tzinfo is not None, schedule.end.tzinfo is not None

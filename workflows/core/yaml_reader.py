@@ -140,12 +140,8 @@ class _Reader:
         self.anchors: dict[str, _Anchor] = {}
         self.documents = 0
 
-    def problem(
-        self, code: str, path: str, message: str, line: int, column: int, tasks: tuple[str, ...] = ()
-    ) -> None:
-        self.problems.append(
-            Problem(code=code, path=path, message=message, line=line, column=column, tasks=tasks)
-        )
+    def problem(self, code: str, path: str, message: str, line: int, column: int, tasks: tuple[str, ...] = ()) -> None:
+        self.problems.append(Problem(code=code, path=path, message=message, line=line, column=column, tasks=tasks))
 
     def run(self, events: Iterator[Any]) -> None:
         for event in events:
@@ -182,9 +178,7 @@ class _Reader:
             if not event.implicit[0] or tag == "!":
                 return event.value
         elif not tag.startswith(_TAG) or tag[len(_TAG) :] not in (*_TAG_TYPES, "str"):
-            self.problem(
-                "unsupported_tag", path, f"has the tag {tag!r}, which is not available", *_mark(event)
-            )
+            self.problem("unsupported_tag", path, f"has the tag {tag!r}, which is not available", *_mark(event))
             return event.value
         elif tag == _TAG + "str":
             return event.value
@@ -263,9 +257,7 @@ class _Reader:
         self._weigh(anchor.weight, event)
         self.expanded += anchor.weight
         if self.expanded > MAX_EXPANSION:
-            self._stop(
-                "too_large", event, f"has aliases that expand to more than {MAX_EXPANSION:,} characters"
-            )
+            self._stop("too_large", event, f"has aliases that expand to more than {MAX_EXPANSION:,} characters")
         self._enter(event)
         self._put(_copy(anchor.value), anchor.height)
 
@@ -291,9 +283,7 @@ class _Reader:
             frame.merges.extend(parts)
         else:
             line, column = self.lines.get(frame.path, (1, 1))
-            self.problem(
-                "wrong_type", frame.path, "merges (<<) something that is not a mapping", line, column
-            )
+            self.problem("wrong_type", frame.path, "merges (<<) something that is not a mapping", line, column)
 
     def _weigh(self, amount: int, event: Any) -> None:
         self.weight += amount

@@ -81,7 +81,7 @@ def launch_once(
     version = _allowed(dag) if isinstance(dag, DagVersion) else current_version(dag)
     date = logical_date or datetime.now(UTC)
     values = checked_params(version, params or {}, date)
-    with transaction.atomic():
+    with sql.on_django(), transaction.atomic():
         run_id = _insert(version, values, trigger, date, external_id, user)
         after = _start(run_id, version.pk) if run_id else Consequences()
         transaction.on_commit(lambda: follow_up(after))

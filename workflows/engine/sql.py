@@ -112,7 +112,27 @@ class _Shared:
             django.close()
 
 
-_session: _Own | _Shared = _Shared()
+_shared = _Shared()
+_session: _Own | _Shared = _shared
+_routed = threading.local()
+
+
+def _current() -> _Own | _Shared:
+    """The session of this thread: the process's, unless it is inside `on_django`."""
+    return _shared if getattr(_routed, "depth", 0) else _session
+
+
+@contextmanager
+def on_django() -> Iterator[None]:
+    """Use Django's connection inside, whatever the process uses: what is written belongs to the caller's transaction.
+
+    `launch()` needs it in a worker: on the engine's own connection, the run would stay though a task's code rolls back.
+    """
+    _routed.depth = getattr(_routed, "depth", 0) + 1
+    try:
+        yield
+    finally:
+        _routed.depth -= 1
 
 
 def use_own_connection(*, patience: float = 0.0) -> None:
@@ -126,18 +146,18 @@ def use_own_connection(*, patience: float = 0.0) -> None:
 
 def close() -> None:
     """Drop the engine's connection after an error; the next statement opens another."""
-    _session.close()
+    _current().close()
 
 
 def run(query: LiteralString, params: Sequence[Any] = ()) -> list[Row]:
     """Run one statement and return its rows."""
-    return _session.run(query, params)
+    return _current().run(query, params)
 
 
 @contextmanager
 def atomically() -> Iterator[None]:
     """Several statements as one transaction. Keep it short; send nothing inside."""
-    with _session.transaction():
+    with _current().transaction():
         yield
 
 
@@ -163,9 +183,9 @@ def persist(work: Callable[[], T]) -> T:
     The work must be safe to repeat after a commit whose answer was lost: every transition is, by its guard. Inside a
     transaction it is done once: what a lost connection undid must not be half repeated on another.
     """
-    if _session.in_transaction:
+    if _current().in_transaction:
         return work()
-    tries, until = 0, time.monotonic() + _session.patience
+    tries, until = 0, time.monotonic() + _current().patience
     while True:
         try:
             return work()
@@ -176,7 +196,7 @@ def persist(work: Callable[[], T]) -> T:
                 raise
             log.warning("database: %s; trying again", str(error).strip())
             if lost:
-                _session.close()
+                _current().close()
             _pause.wait(min(0.05 * 2**tries, 2.0))
 
 

@@ -51,7 +51,7 @@ class Delivery:
     @property
     def broker_priority(self) -> int:
         """Celeriac counts 9 as first, Redis 0."""
-        return 9 - self.priority
+        return 9 - self.priority if conf.PRIORITIES else 0
 
 
 def celery_id(run_id: int, position: int, map_index: int, attempt: int) -> str:

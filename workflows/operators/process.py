@@ -17,9 +17,7 @@ from typing import IO
 from uuid import uuid4
 
 WARDEN = Path(__file__).with_name("warden.py")
-MARK = (
-    "CELERIAC_PROCESS"  # in the environment of every descendant; found again if the warden itself is killed
-)
+MARK = "CELERIAC_PROCESS"  # in the environment of every descendant; found again if the warden itself is killed
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL when a task is stopped
 READ_BYTES = 65_536
 ARGUMENT_MAX_BYTES = 131_071  # Linux takes no longer single argument or environment entry (MAX_ARG_STRLEN)
@@ -138,9 +136,7 @@ class _Watched:
         lifeline_out.close()
         status_in.close()
         self.selector = stack.enter_context(selectors.DefaultSelector())
-        self._decoders = {
-            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
-        }
+        self._decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
         for name, pipe in (
             ("stdout", self.process.stdout),
             ("stderr", self.process.stderr),

@@ -14,9 +14,7 @@ from workflows.core.states import Reason
 from workflows.operators import process, scratch, shell_quoting
 from workflows.operators.base import QUOTED, Context, OperatorType, Parameters
 
-COMMAND_MAX_BYTES = (
-    100_000  # above, the command goes through a file: one argument may not be longer than 128 KiB
-)
+COMMAND_MAX_BYTES = 100_000  # above, the command goes through a file: one argument may not be longer than 128 KiB
 
 
 def _variable(name: str) -> str:
@@ -59,8 +57,7 @@ class ShellParameters(Parameters):
     env: dict[Variable, Any] = Field(
         default_factory=dict,
         title="Environment",
-        description="Variables for the command: the safe way to hand values over. Lists and maps arrive "
-        "as JSON.",
+        description="Variables for the command: the safe way to hand values over. Lists and maps arrive as JSON.",
         examples=[{"DAY": "{{ params.day }}"}],
     )
     cwd: str | None = Field(
@@ -177,9 +174,7 @@ def outcome(given: ShellParameters, ended: process.Ended, heard: Heard, output: 
     if ended.code in given.skip_codes:
         return Skip()
     if ended.code not in given.success_codes:
-        return Fail(
-            message=": ".join(part for part in (f"The command ended: {ended}", heard.last_words) if part)
-        )
+        return Fail(message=": ".join(part for part in (f"The command ended: {ended}", heard.last_words) if part))
     if given.output == "none":
         return Done(output={"exit_code": ended.code})
     if given.output == "text":

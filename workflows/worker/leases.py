@@ -25,6 +25,7 @@ from workflows.worker import nodes
 
 log = logging.getLogger(__name__)
 Held = tuple[int, int, int, int]
+SILENCE = 60.0  # seconds without a heartbeat of the event loop before it is worth a warning
 
 _STATES = """
 SELECT t.run_id, t.position, t.map_index, t.attempt, t.state, t.id, r.version_id
@@ -42,22 +43,27 @@ class LeaseKeeper:
         self._grace_over: float | None = None
         self._thread: threading.Thread | None = None
         self._name = ""
+        self._queues: list[str] = []
+        self._concurrency = 0
         self._alive_at = time.monotonic()
 
     def start(self, consumer: Any) -> None:
-        """Register the node of this worker and start the thread."""
+        """Start the thread, which registers the node first: it tries again while the database is away."""
         self._name = consumer.hostname
-        queues = sorted(str(q.name) for q in consumer.task_consumer.queues) if consumer.task_consumer else []
+        self._queues = sorted(str(q.name) for q in consumer.task_consumer.queues) if consumer.task_consumer else []
+        self._concurrency = consumer.pool.num_processes
+        self._thread = threading.Thread(target=self._loop, name="celeriac-leases", daemon=True)
+        self._thread.start()
+
+    def _register(self) -> None:
         nodes.register(
             self._name,
             hostname=socket.gethostname(),
             pid=os.getpid(),
-            queues=queues,
-            concurrency=consumer.pool.num_processes,
+            queues=self._queues,
+            concurrency=self._concurrency,
             software=f"celery {celery.__version__}",
         )
-        self._thread = threading.Thread(target=self._loop, name="celeriac-leases", daemon=True)
-        self._thread.start()
 
     def loop_is_alive(self) -> None:
         """Note a sign of life of the worker's event loop."""
@@ -75,9 +81,12 @@ class LeaseKeeper:
             nodes.sign_off(self._name)
 
     def _loop(self) -> None:
-        beat_at = 0.0
+        beat_at, registered = 0.0, False
         while not self._stopped.wait(min(1.0, conf.LEASE_RENEW_SECONDS)):
             try:
+                if not registered:
+                    self._register()
+                    registered = True
                 if time.monotonic() >= beat_at:
                     self._beat()
                     beat_at = time.monotonic() + conf.LEASE_RENEW_SECONDS
@@ -91,6 +100,8 @@ class LeaseKeeper:
         running = _running()
         lost = set(running) - transitions.renew(running, node=self._name, lease=conf.LEASE_SECONDS)
         nodes.report(self._name, len(running))
+        if (silent := time.monotonic() - self._alive_at) > SILENCE:
+            log.warning("the worker's event loop has not shown itself for %.0f s: it may take no messages", silent)
         if lost:
             self._kill_stale(lost)
 

@@ -99,7 +99,9 @@ def _outcome(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcom
     except SoftTimeLimitExceeded:
         return _timed_out(task)
     except (RenderError, ValidationError) as error:
-        return Fail(message=f"the parameters could not be made ready: {_brief(error)}", reason=Reason.BAD_INPUT)
+        # The same inputs would fail the same way again.
+        message = f"the parameters could not be made ready: {_brief(error)}"
+        return Fail(message=message, reason=Reason.BAD_INPUT, permanent=True)
     except CeleriacError as error:
         return Fail(message=str(error))
     except Exception as error:

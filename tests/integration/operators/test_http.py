@@ -48,9 +48,7 @@ def test_json_comes_back(site, caplog):
 def test_bodies_headers_authentication_and_the_idempotency_key(site):
     site.routes["/x"] = lambda r: r.answer(201)
     auth = {"user": "u", "password": "p"}
-    outcome = run(
-        "http", method="POST", url=f"{site.url}/x", json={"a": [1]}, headers={"X-A": "b"}, auth=auth
-    )
+    outcome = run("http", method="POST", url=f"{site.url}/x", json={"a": [1]}, headers={"X-A": "b"}, auth=auth)
     assert outcome.output["json"] is None
     method, _, headers, body = site.seen[0]
     assert (method, json.loads(body), headers["content-type"]) == ("POST", {"a": [1]}, "application/json")
@@ -61,9 +59,7 @@ def test_bodies_headers_authentication_and_the_idempotency_key(site):
 
 
 def test_what_is_kept_can_be_chosen(site):
-    site.routes["/x"] = lambda r: r.answer(
-        body="é".encode("latin-1"), Content_Type="text/plain; charset=latin-1"
-    )
+    site.routes["/x"] = lambda r: r.answer(body="é".encode("latin-1"), Content_Type="text/plain; charset=latin-1")
     assert run("http", url=f"{site.url}/x", output="text").output["text"] == "é"
     assert set(run("http", url=f"{site.url}/x", output="headers").output) == {"status", "headers"}
     assert run("http", url=f"{site.url}/x", output="none").output == {"status": 200}

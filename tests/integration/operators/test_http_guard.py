@@ -158,8 +158,6 @@ def test_entries_of_the_setting(entry, allowed):
     assert guard.is_allowed("db.example", 80, ip_address("10.0.0.5"), (entry,)) is allowed
 
 
-@pytest.mark.parametrize(
-    "address", ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::5db8:d70e"]
-)
+@pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::5db8:d70e"])
 def test_public_addresses_are_public(address):
     assert guard.is_public(ip_address(address))

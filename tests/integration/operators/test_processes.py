@@ -166,9 +166,7 @@ def test_a_killed_worker_leaves_no_descendant_and_no_scratch_directory(family, t
 def test_the_command_dies_even_when_its_warden_is_killed(tmp_path):
     pids = tmp_path / "pids"
     found: list[Fail] = []
-    script = (
-        f"echo $PPID $$ > {pids}.new\nsetsid sleep 300 &\necho $! >> {pids}.new\nmv {pids}.new {pids}\n{WAIT}"
-    )
+    script = f"echo $PPID $$ > {pids}.new\nsetsid sleep 300 &\necho $! >> {pids}.new\nmv {pids}.new {pids}\n{WAIT}"
     thread = threading.Thread(target=lambda: found.append(run("shell", script=script)))
     thread.start()
     eventually(pids.exists)
@@ -181,10 +179,7 @@ def test_the_command_dies_even_when_its_warden_is_killed(tmp_path):
 
 @LINUX_ONLY
 def test_a_fork_bomb_ends_with_its_task():
-    bomb = (
-        "import os\nfor _ in range(6): os.fork()\n"
-        "while True:\n    if os.fork() == 0: os._exit(0)\n    os.wait()"
-    )
+    bomb = "import os\nfor _ in range(6): os.fork()\nwhile True:\n    if os.fork() == 0: os._exit(0)\n    os.wait()"
     before = len(psutil.pids())
     outcome = run("python", timeout=1.0, script=bomb)
     assert isinstance(outcome, Fail)
@@ -226,9 +221,7 @@ def peak_kib() -> int:
 def test_output_arrives_while_the_command_runs(tmp_path):
     log = Log()
     thread = threading.Thread(
-        target=lambda: run(
-            "shell", command=f"echo one; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done", log=log
-        )
+        target=lambda: run("shell", command=f"echo one; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done", log=log)
     )
     thread.start()
     eventually(lambda: log.text() == "one\n")

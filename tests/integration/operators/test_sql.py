@@ -55,9 +55,7 @@ def query(text, **more):
 
 def test_rows_are_loaded_and_queried(database):
     assert done(run("sql", connection="d", into="stock", rows=ROWS)) == {"row_count": 2}
-    output = query(
-        "select item, pieces, extra from stock where day >= :day order by day", bind={"day": "2026-01-01"}
-    )
+    output = query("select item, pieces, extra from stock where day >= :day order by day", bind={"day": "2026-01-01"})
     assert output == {
         "columns": ["item", "pieces", "extra"],
         "rows": [

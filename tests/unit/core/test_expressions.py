@@ -65,7 +65,5 @@ def test_values_that_cannot_be_compared_are_an_error() -> None:
 
 
 def test_a_condition_says_what_it_refers_to() -> None:
-    analysis = expressions.analyse(
-        "tasks.clean.output.rows > params.limit and tasks['b-c'].state == 'success'"
-    )
+    analysis = expressions.analyse("tasks.clean.output.rows > params.limit and tasks['b-c'].state == 'success'")
     assert (analysis.tasks, analysis.params) == ({"clean", "b-c"}, {"limit"})

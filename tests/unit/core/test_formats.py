@@ -21,14 +21,7 @@ ODD_TEXT = st.sampled_from(
      "- a", "{a", "[a", "*a", "&a", "!a", "|", ">", "%a", "@a", "`a", "'", '"', "\\", "a #b", "1_000", "true",
      "inf", ".inf", ".nan", "?", "? a", ":", "a:", "\x7f", "\x85", "0" * 500, "---", "...", "a\n---\nb"]
 )  # fmt: skip
-SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | TEXT
-    | ODD_TEXT
-)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT | ODD_TEXT
 DATA = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT | ODD_TEXT, inner, max_size=4),
@@ -102,9 +95,7 @@ def test_yaml_has_the_types_of_json_and_no_surprises() -> None:
 
 
 def test_every_duplicate_is_reported_with_both_lines() -> None:
-    found = problems(
-        "id: x\ntasks:\n  a: {type: shell}\n  b: {type: shell, type: sql}\n  a: {}\n  a: {}\nid: y\n"
-    )
+    found = problems("id: x\ntasks:\n  a: {type: shell}\n  b: {type: shell, type: sql}\n  a: {}\n  a: {}\nid: y\n")
     assert [(p.code, p.path, p.line) for p in found] == [
         ("duplicate_key", "tasks.b.type", 4),
         ("duplicate_id", "tasks.a", 5),
@@ -146,8 +137,7 @@ def test_anchors_and_merges_are_resolved_to_separate_copies() -> None:
 
 
 LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{name}: &{name} [{','.join(['*' + before] * 9)}]\n"
-    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    f"{name}: &{name} [{','.join(['*' + before] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
 )
 NESTED_ALIASES = "- &a []\n" + "".join(
     f"- &{name} {'[' * 40}*{before}{']' * 40}\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -205,9 +195,7 @@ def test_data_given_as_data_is_held_to_json() -> None:
     deep: Any = "x"
     for _ in range(100):
         deep = [deep]
-    found = formats.unstorable(
-        {"a": {1: 2}, "b": {3}, "c": float("nan"), "d": ["\0"], "e": 2**2000, "f": deep}
-    )
+    found = formats.unstorable({"a": {1: 2}, "b": {3}, "c": float("nan"), "d": ["\0"], "e": 2**2000, "f": deep})
     assert sorted(p.code for p in found) == [
         "bad_character", "bad_key", "not_finite", "out_of_range", "too_deep", "wrong_type",
     ]  # fmt: skip

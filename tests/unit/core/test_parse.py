@@ -171,9 +171,7 @@ def test_every_problem_of_the_structure_is_found_at_once() -> None:
     assert parsed.draft.tasks["e"].id == "e"
 
 
-@pytest.mark.parametrize(
-    "data", [None, 3, [], "x", {}, {"id": 3}, {"tasks": "x", "params": [], "defaults": 3}]
-)
+@pytest.mark.parametrize("data", [None, 3, [], "x", {}, {"id": 3}, {"tasks": "x", "params": [], "defaults": 3}])
 def test_other_shapes_are_problems(data: Any) -> None:
     parsed = parse(data)
     assert parsed.spec is None

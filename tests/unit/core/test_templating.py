@@ -243,9 +243,7 @@ def test_values_pass_the_quoting_on_their_way_into_a_text() -> None:
     def quoted(value: str | None) -> str:
         return f"<{value}>"
 
-    assert (
-        render("a {{ params.n }} {{ none }} {{ params.list[1] ~ 'b' }}", quote=quoted) == "a <3> <None> <ab>"
-    )
+    assert render("a {{ params.n }} {{ none }} {{ params.list[1] ~ 'b' }}", quote=quoted) == "a <3> <None> <ab>"
     assert render("{{ params.n }}", quote=quoted) == "<3>"
     assert render("{{ params.n }}") == 3
     with pytest.raises(RenderError):
@@ -254,8 +252,7 @@ def test_values_pass_the_quoting_on_their_way_into_a_text() -> None:
 
 def test_a_template_says_what_it_refers_to() -> None:
     analysis = templating.analyse(
-        "{{ tasks.a.output }}{{ tasks['b-c'] }}{{ params.p }}"
-        "{% for i in x %}{{ i }}{{ loop.index }}{% endfor %}"
+        "{{ tasks.a.output }}{{ tasks['b-c'] }}{{ params.p }}{% for i in x %}{{ i }}{{ loop.index }}{% endfor %}"
     )
     assert analysis.tasks == {"a", "b-c"}
     assert analysis.params == {"p"}

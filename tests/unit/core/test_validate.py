@@ -107,9 +107,7 @@ def test_graph_problems_are_placed_where_the_edge_is_written() -> None:
 
 
 def test_independent_cycles_are_all_written_out() -> None:
-    document = tasks(
-        a={"depends_on": ["b"]}, b={"depends_on": ["a"]}, c={"depends_on": ["d"]}, d={"depends_on": ["c"]}
-    )
+    document = tasks(a={"depends_on": ["b"]}, b={"depends_on": ["a"]}, c={"depends_on": ["d"]}, d={"depends_on": ["c"]})
     cycles = [p.message for p in check(document, CATALOGUE, LIMITS).problems]
     assert [text.split(": ")[1] for text in cycles] == ["a → b → a", "c → d → c"]
 

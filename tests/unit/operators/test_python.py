@@ -110,9 +110,7 @@ def test_a_script_is_refused_when_they_are_switched_off(configure):
 def test_a_script_gets_arguments_and_context_and_sets_output():
     log = Log()
     source = "print('hello', args)\noutput = {'n': kwargs['n'] + 1, 'run': context['run']['id']}"
-    assert run("python", script=source, args=["a"], kwargs={"n": 1}, log=log) == Done(
-        output={"n": 2, "run": 7}
-    )
+    assert run("python", script=source, args=["a"], kwargs={"n": 1}, log=log) == Done(output={"n": 2, "run": 7})
     assert log.text("stdout") == "hello ['a']\n"
 
 

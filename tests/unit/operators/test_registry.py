@@ -56,9 +56,7 @@ def test_every_type_describes_itself_for_forms(operator):
 @pytest.mark.parametrize("operator", registry.TYPES.values(), ids=lambda operator: operator.name)
 def test_models_and_flags_say_the_same_of_templates(operator):
     marked = {
-        kind: {
-            name for name, field in properties(operator.parameters).items() if field.get("x-template") == kind
-        }
+        kind: {name for name, field in properties(operator.parameters).items() if field.get("x-template") == kind}
         for kind in ("quoted", "raw", "expression")
     }
     assert marked == {

@@ -15,9 +15,7 @@ from workflows.core.states import Reason
 
 def test_output_is_streamed_and_the_exit_code_kept():
     log = Log()
-    assert run("shell", command="echo out; echo err >&2", log=log) == Done(
-        output={"exit_code": 0, "json": None}
-    )
+    assert run("shell", command="echo out; echo err >&2", log=log) == Done(output={"exit_code": 0, "json": None})
     assert (log.text("stdout"), log.text("stderr")) == ("out\n", "err\n")
 
 
@@ -145,9 +143,7 @@ def test_invalid_utf8_is_replaced_and_a_character_split_between_reads_is_not():
 
 
 def test_standard_input_is_empty():
-    assert run("shell", command="cat; echo end", output="text") == Done(
-        output={"exit_code": 0, "text": "end"}
-    )
+    assert run("shell", command="cat; echo end", output="text") == Done(output={"exit_code": 0, "text": "end"})
 
 
 @pytest.mark.parametrize(

@@ -94,9 +94,7 @@ ATTACK = "';\"; $(boom) `boom` ;boom; '\nboom\n#"
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    st.text(alphabet="a'\"\\$`(){}<#\n; ", max_size=14), st.text(alphabet="a'\"\\$`(){}<#\n; ", max_size=6)
-)
+@given(st.text(alphabet="a'\"\\$`(){}<#\n; ", max_size=14), st.text(alphabet="a'\"\\$`(){}<#\n; ", max_size=6))
 def test_in_any_text_a_value_is_quoted_or_refused_but_never_run(before, after):
     try:
         text = quote(before + enclose(ATTACK) + after)

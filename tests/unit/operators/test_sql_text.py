@@ -37,9 +37,7 @@ def test_names_are_found_and_nothing_else(text, out, names):
     assert rewrite(text, lambda name: f"<{name}>", percent="%%") == (out, names)
 
 
-@pytest.mark.parametrize(
-    "text", ["select 1; select 2", "select 1; drop table x;", "select 1;;x", "; 'a'", "", " ; "]
-)
+@pytest.mark.parametrize("text", ["select 1; select 2", "select 1; drop table x;", "select 1;;x", "; 'a'", "", " ; "])
 def test_a_query_is_one_statement(text):
     with pytest.raises(BadStatement):
         rewrite(text, str)

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 5
 RETRY_AFTER_MAX = 3_600.0  # a server may not put a task to sleep for longer
-KEPT_ACROSS_HOSTS = frozenset(
-    {"host", "accept", "accept-encoding", "user-agent", "content-type", "content-length"}
-)
+KEPT_ACROSS_HOSTS = frozenset({"host", "accept", "accept-encoding", "user-agent", "content-type", "content-length"})
 BUSY = frozenset({429, 503})
 
 
@@ -50,9 +48,7 @@ def run(ctx: Context[HttpParameters]) -> Outcome:
     backend = GuardedBackend(deadline, conf.HTTP_ALLOW_PRIVATE, system_resolver)
     where = given.url
     try:
-        with httpx.Client(
-            transport=GuardedTransport(backend, verify=given.verify), trust_env=False
-        ) as client:
+        with httpx.Client(transport=GuardedTransport(backend, verify=given.verify), trust_env=False) as client:
             request = build(client, ctx)
             where = shown(request.url)
             answer, body = exchange(client, request, given)
@@ -112,9 +108,7 @@ def unlogged() -> Iterator[None]:
         _UNLOGGED.reset(token)
 
 
-def exchange(
-    client: httpx.Client, request: httpx.Request, given: HttpParameters
-) -> tuple[httpx.Response, bytes]:
+def exchange(client: httpx.Client, request: httpx.Request, given: HttpParameters) -> tuple[httpx.Response, bytes]:
     """Send the request, follow its redirects, and read the last answer up to the limit."""
     limit = min(given.max_bytes or conf.HTTP_MAX_BYTES, conf.HTTP_MAX_BYTES)
     for _ in range(MAX_REDIRECTS + 1):

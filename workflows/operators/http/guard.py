@@ -127,9 +127,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         error: Exception = httpcore.ConnectError(f"{host} has no address")
         addresses = self._addresses(host, port)
         for number, address in enumerate(addresses):
-            share = self._deadline.left() / (
-                len(addresses) - number
-            )  # a dead first address leaves time for the rest
+            share = self._deadline.left() / (len(addresses) - number)  # a dead first address leaves time for the rest
             try:
                 stream = self._sockets.connect_tcp(address, port, share, local_address, socket_options)
                 return _TimedStream(stream, self._deadline)

@@ -37,8 +37,7 @@ class HttpParameters(Parameters):
     url: str = Field(
         min_length=1,
         title="URL",
-        description="http or https. Private addresses are refused unless the setting HTTP_ALLOW_PRIVATE "
-        "has them.",
+        description="http or https. Private addresses are refused unless the setting HTTP_ALLOW_PRIVATE has them.",
         examples=["https://shop.example/orders?day={{ params.day }}"],
     )
     headers: dict[str, str] = Field(

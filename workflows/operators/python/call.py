@@ -73,9 +73,7 @@ def resolve(reference: str) -> Callable[..., Any]:
         raise Refused(f"{reference!r} is not callable")
     home = getattr(found, "__module__", None)
     if not isinstance(home, str) or not allowed(home):
-        raise Refused(
-            f"{reference!r} is defined in {home!r}, which is not in the setting PYTHON_MODULES{_known()}"
-        )
+        raise Refused(f"{reference!r} is defined in {home!r}, which is not in the setting PYTHON_MODULES{_known()}")
     function: Callable[..., Any] = found
     return function
 

@@ -24,9 +24,7 @@ def opened(name: str, timeout: float | None) -> Iterator[Database]:
     known: dict[str, str] = conf.SQL_CONNECTIONS or {}
     if name not in known:
         names = ", ".join(sorted(known)) or "none"
-        raise BadConnection(
-            f"there is no connection {name!r} in the setting SQL_CONNECTIONS (it has {names})"
-        )
+        raise BadConnection(f"there is no connection {name!r} in the setting SQL_CONNECTIONS (it has {names})")
     url = known[name]
     match urlsplit(url).scheme:
         case "postgresql" | "postgres":
@@ -48,9 +46,7 @@ def sqlite_uri(name: str, url: str) -> str:
     parts = urlsplit(url)
     path = unquote(parts.path.removeprefix("/"))
     if parts.netloc or not path or path == ":memory:":
-        raise BadConnection(
-            f"connection {name!r} must name a file: sqlite:///relative.db or sqlite:////absolute.db"
-        )
+        raise BadConnection(f"connection {name!r} must name a file: sqlite:///relative.db or sqlite:////absolute.db")
     own = _own()
     engine = str(own.get("ENGINE", ""))
     if engine.endswith("sqlite3") and os.path.realpath(path) == os.path.realpath(str(own.get("NAME"))):
@@ -80,9 +76,7 @@ def _addresses(host: str) -> set[str]:
         found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
     except OSError:
         return {host.lower()}
-    return {
-        "this machine" if address.startswith("127.") or address == "::1" else address for address in found
-    }
+    return {"this machine" if address.startswith("127.") or address == "::1" else address for address in found}
 
 
 def _own() -> dict[str, Any]:

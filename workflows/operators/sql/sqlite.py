@@ -28,9 +28,7 @@ class SqliteDatabase:
         """Run one statement."""
         statement, names = sql_text.rewrite(text, lambda name: f":{name}")
         sql_text.check_names(names, dict(bind))
-        with closing(
-            self._run(statement, {name: to_database(value) for name, value in bind.items()})
-        ) as cursor:
+        with closing(self._run(statement, {name: to_database(value) for name, value in bind.items()})) as cursor:
             if cursor.description is None:
                 return Result(row_count=max(cursor.rowcount, 0))
             columns = [entry[0] for entry in cursor.description]
