@@ -107,6 +107,7 @@ def live_stack(
     from django.db import connections
 
     from tests.support.stack import Stack
+    from workflows.engine import plans
 
     stacks: list[Stack] = request.node.stash.setdefault(_STACKS, [])
     undo: list[Callable[[], Any]] = []
@@ -135,6 +136,7 @@ def live_stack(
         stacks.append(stack)
         connections["default"].close()
         default["NAME"] = name
+        plans.forget()  # its versions have the numbers of another database's
         if reconciler:
             stack.reconciler()
         if beat:
@@ -153,6 +155,7 @@ def live_stack(
         yield start
         connections.close_all()
     default["NAME"] = before
+    plans.forget()
     for stack in stacks:
         stack.end()
     for step in reversed(undo):
