@@ -1,9 +1,8 @@
 """From a valid specification to a plan. Pure.
 
 Segments are in the flat dialect that Celery runs correctly (docs/decisions/0003): a chain of plain tasks, or one
-chord whose
-header elements are plain chains and whose body is one task. What does not fit is a segment of one task, joined by the
-engine. Levels are shown to people and never used as barriers.
+chord whose header elements are plain chains and whose body is one task. What does not fit is a segment of one task,
+joined by the engine. Levels are shown to people and never used as barriers.
 """
 
 from __future__ import annotations
@@ -119,8 +118,7 @@ def _leads(task: PlannedTask) -> bool:
 
 
 def _chains(tasks: tuple[PlannedTask, ...], bounds: Bounds, done: frozenset[int]) -> dict[int, tuple[int, ...]]:
-    """Head to chain: maximal paths in which each edge is the only one out of its source and into its target, cut to
-    fit."""
+    """Head to chain: maximal paths whose edges are the only ones out of their source and into their target, cut."""
     chains: dict[int, tuple[int, ...]] = {}
     placed: set[int] = set()
     for task in tasks:

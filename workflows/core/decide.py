@@ -82,8 +82,7 @@ def verdict_of(task: PlannedTask, counters: Counters, *, not_taken: bool) -> Ver
     """What becomes of a pending task; None while that is open.
 
     A branch not taken is skipped at once. A branch that may still be left out never starts early, whatever its
-    rule: the
-    end of a run must not depend on which of two upstreams was faster.
+    rule: the end of a run must not depend on which of two upstreams was faster.
     """
     if not_taken and task.rule is not TriggerRule.ALWAYS:
         return Verdict(TaskState.SKIPPED, Reason.BRANCH_NOT_TAKEN)

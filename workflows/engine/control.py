@@ -52,8 +52,7 @@ def resume_run(run_id: int) -> bool:
 
 
 def cancel_run(run_id: int, *, reason: Reason = Reason.CANCELLED_BY_USER, by: str = "") -> bool:
-    """End a run now: what waits is cancelled, what runs is killed, child runs likewise; False when it was over
-    already."""
+    """End a run now: what waits is cancelled, what runs is killed, its child runs too; False when it was over."""
     _run(run_id)
     return stop_run(run_id, RunState.CANCELLED, reason, message=f"by {by}" if by else "")
 

@@ -43,8 +43,7 @@ def events_since(run_id: int, since: int = 0, *, limit: int = 1000) -> list[Even
     """Events of a run after sequence number `since`, in order; pass the last one's `seq` to go on.
 
     No event is missed or told twice: only those are told that no running transaction can still precede. All events
-    of one
-    transaction share a number and come together, so that a page may be longer than `limit`.
+    of one transaction share a number and come together, so that a page may be longer than `limit`.
     """
     rows = sql.run(_EVENTS, {"run": run_id, "since": since, "limit": limit})  # type: ignore[arg-type]
     names = EventRow.__dataclass_fields__

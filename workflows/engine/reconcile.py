@@ -98,8 +98,7 @@ def lose(
     reason: Reason,
     message: str,
 ) -> bool:
-    """RUNNING → QUEUED for another try after the worker was lost, or → FAILED when the task must not or may not run
-    again."""
+    """After the worker was lost: RUNNING → QUEUED for another try, or → FAILED when the task may not run again."""
     plan = plans.plan_of(version_id)
     task = plan.tasks[position]
     poisoned = losses + 1 >= conf.MAX_LOST_ATTEMPTS

@@ -162,8 +162,7 @@ def atomically() -> Iterator[None]:
 
 
 def lock_run(run_id: int) -> None:
-    """Hold the run exclusively until the transaction ends: completions share this lock, surgery and cascades take
-    it whole."""
+    """Hold the run until the transaction ends: completions share this lock, surgery and cascades take it whole."""
     run("SELECT pg_advisory_xact_lock(%s)", (run_key(run_id),))
 
 

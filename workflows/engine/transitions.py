@@ -170,9 +170,11 @@ SELECT s.id, m.position, m.map_index, m.attempt, m.state, m.waiting_on FROM sett
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Succeeded:
-    """What a success did below: what became queued, whether a task's verdict is open (its upstreams have all
-    settled, not
-    all well), and whether the run may be over."""
+    """What a success did below.
+
+    `ready` became queued; `undecided` says that a task's upstreams have all settled, not all well, and its verdict is
+    open; `maybe_over` that nothing below is left unsettled.
+    """
 
     ready: tuple[Ready, ...] = ()
     undecided: bool = False
@@ -393,8 +395,7 @@ RETURNING t.run_id, t.position, t.map_index, t.attempt
 
 
 def renew(held: Iterable[tuple[int, int, int, int]], *, node: str, lease: float) -> set[tuple[int, int, int, int]]:
-    """Extend the leases of attempts (run, position, map index, attempt) that this node runs; returns those it still
-    holds."""
+    """Extend the leases of (run, position, map index, attempt) that this node runs; returns those it still holds."""
     wanted = list(held)
     if not wanted:
         return set()
@@ -487,8 +488,10 @@ SELECT position, map_index, attempt, old, node FROM moved
 
 
 def cancel_tasks(run_id: int, reason: Reason) -> list[tuple[int, int, int, str, str]]:
-    """Cancel every unsettled task of a run: (position, map index, attempt, state before, node). The caller holds
-    the run's lock."""
+    """Cancel every unsettled task of a run. The caller holds the run's lock.
+
+    Returns (position, map index, attempt, state before, node) of each.
+    """
     return [tuple(row) for row in sql.run(_CANCEL, {"run": run_id, "reason": reason.value})]  # type: ignore[arg-type]
 
 

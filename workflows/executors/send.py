@@ -1,5 +1,7 @@
-"""Send what is ready, after the commit that made it so. A failure to send costs time, never work: rows are the
-outbox."""
+"""Send what is ready, after the commit that made it so.
+
+A failure to send costs time, never work: the queued rows are the outbox.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,10 @@ class Dispatch:
 
 
 def send(dispatches: Iterable[Dispatch]) -> int:
-    """Send every ready attempt; returns how many canvases went out. Broker trouble is logged and left to the
-    reconciler."""
+    """Send every ready attempt; returns how many canvases went out.
+
+    Broker trouble is logged and left to the reconciler.
+    """
     items = [item for d in dispatches for item in canvases(d.plan, d.run_id, d.ready)]
     if not items:
         return 0

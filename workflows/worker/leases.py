@@ -106,8 +106,7 @@ class LeaseKeeper:
             self._kill_stale(lost)
 
     def _kill_stale(self, held: set[Held]) -> None:
-        """Kill children whose attempt was cancelled or given to another worker: their results would be refused
-        anyway."""
+        """Kill children whose attempt was cancelled or given to another worker: their results would be refused."""
         for run_id, position, map_index, attempt, state, _, _ in _states(held):
             place = (run_id, position, map_index)
             for key in held:
