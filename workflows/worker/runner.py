@@ -22,6 +22,7 @@ from workflows.engine.finish import Finished, finish
 from workflows.engine.transitions import Claim
 from workflows.operators import registry
 from workflows.operators.base import Context, OperatorType, RunInfo, TaskInfo, TaskView
+from workflows.worker import limits
 from workflows.worker.celery_calls import call_celery
 from workflows.worker.logs import TaskLog, captured
 
@@ -87,9 +88,11 @@ def run(held: Claim) -> tuple[Finished, Plan, PlannedTask]:
     try:
         with captured(log):
             outcome = _outcome(held, plan, task, log)
+            if task.timeout is not None:
+                limits.hold_off()
         return finish(held, plan, outcome, chance=random.random()), plan, task  # noqa: S311
     except SoftTimeLimitExceeded:
-        # The limit struck between the operator's return and the commit: whichever came first stands, by the guard.
+        # The limit struck just after the operator's return.
         return finish(held, plan, _timed_out(task), chance=0.5), plan, task
 
 

@@ -1,8 +1,7 @@
 """Celery's signals: fast, repeatable, and never the only way. What a handler misses, the reconciler makes good.
 
 In a pool child they send what became ready. In the worker's main process they see what a child cannot say: that it
-died,
-or was killed at its hard limit. There, the database is never touched in the event loop's thread.
+died, or was killed at its hard limit. There, the database is never touched in the event loop's thread.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from workflows.engine.advance import Consequences, cascade
 from workflows.engine.launch import follow_up
 from workflows.engine.transitions import Attempted
 from workflows.executors.canvas import RUN_TASK
-from workflows.worker import leases, logs, outbox
+from workflows.worker import leases, limits, logs, outbox
 
 log = logging.getLogger(__name__)
 # Seconds that a child holds on to a claim or a result while the database is away: there is nothing else that it could
@@ -61,11 +60,17 @@ def start_child(**_: Any) -> None:
 
 @signals.task_success.connect(weak=False)
 @signals.task_retry.connect(weak=False)
-@signals.task_postrun.connect(weak=False)
 def publish_ready(sender: Any = None, **_: Any) -> None:
     """Send what the finished attempt made ready."""
     if getattr(sender, "name", None) == RUN_TASK:
         outbox.flush()
+
+
+@signals.task_postrun.connect(weak=False)
+def end_attempt(sender: Any = None, **_: Any) -> None:
+    """The last signal of every attempt, however it ended."""
+    publish_ready(sender)
+    limits.let_through()
 
 
 @signals.task_failure.connect(weak=False)
@@ -84,8 +89,7 @@ def publish_or_rescue(sender: Any = None, exception: BaseException | None = None
 
 @signals.task_revoked.connect(weak=False)
 def cancel_revoked(sender: Any = None, request: Any = None, **_: Any) -> None:
-    """Somebody revoked an attempt through Celery or Flower: the task is cancelled, or it would be sent again for
-    ever."""
+    """Cancel what somebody revoked through Celery or Flower: it would be sent again for ever."""
     args = getattr(request, "args", None)
     if getattr(sender, "name", None) == RUN_TASK and args and len(args) == 4:
         _aside.submit(_quietly, _cancel, tuple(args))

@@ -1,0 +1,23 @@
+"""Soft limits that strike at the very end of a task: whoever comes first stands, and what follows is sent at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.support.staging import Stage, deed
+
+TASKS = 80
+
+
+def test_a_limit_at_the_last_moment_leaves_nothing_to_the_reconciler(stage_of: Callable[..., Stage]) -> None:
+    """Each task takes about as long as it may. What one in thirty left unsent before the limit was held off in the
+    commit, the reconciler sent late."""
+    stage = stage_of(concurrency=4)
+    tasks = {f"t{n}": deed("work", seconds=0.27 + n * 0.0005, timeout=0.3) for n in range(TASKS)}
+    tasks |= {f"b{n}": deed("work", depends_on=[f"t{n}"], trigger_rule="all_done") for n in range(TASKS)}
+    run = stage.run("last_moment", tasks)
+    assert stage.ended(run, timeout=60) == ["success"]
+    ends = [stage.attempts(run, f"t{n}") for n in range(TASKS)]
+    assert {end for (end,) in ends} == {"success", "failed/timed_out"}, "the limits did not race: shift the times"
+    assert "resent" not in stage.stack["reconciler"].log()
+    stage.check(run)
