@@ -9,6 +9,7 @@ from api.dags import DagResource
 from api.documents import DocumentResource
 from api.events import EventResource
 from api.logs import LogDownload, LogResource
+from api.metrics import MetricsResource
 from api.nodes import NodeResource
 from api.pools import PoolResource
 from api.runs import RunResource
@@ -116,6 +117,7 @@ v1: list[URLPattern | URLResolver] = [
     path("task-types/<name:name>", TaskTypeResource.as_view({"get": "retrieve"}), name="task-type"),
     path("pools", PoolResource.as_view({"get": "list"}), name="pools"),
     path("pools/<name:name>", PoolResource.as_view({"get": "retrieve"}), name="pool"),
+    path("metrics", MetricsResource.as_view({"get": "retrieve"}), name="metrics"),
     path("nodes", NodeResource.as_view({"get": "list"}), name="nodes"),
     path("nodes/<name:name>", NodeResource.as_view({"get": "retrieve"}), name="node"),
     path("schema", SchemaView.as_view(), name="schema"),

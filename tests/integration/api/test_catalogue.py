@@ -14,6 +14,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from tests.integration.api.conftest import DOCUMENT
+from tests.support.hands import dag, held, start
 from workflows.models import Node, NodePool
 from workflows.operators.registry import TYPES
 
@@ -76,3 +77,23 @@ def test_the_served_schema_is_json_for_those_logged_in(author: APIClient) -> Non
     assert answer.status_code == 200
     assert "/api/v1/dags/{dag_id}/runs" in answer.json()["paths"]
     assert APIClient().get("/api/v1/schema").status_code == 401
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("broker")
+def test_metrics_are_for_prometheus(author: APIClient) -> None:
+    run = start(dag(a={}, b={}, c={"depends_on": ["a"]}))
+    held(run, "a")
+    Node.objects.create(name="w@host", hostname="host", pid=1, running=1)
+    answer = author.get("/api/v1/metrics", headers={"Accept": "application/openmetrics-text, */*"})
+    assert answer["Content-Type"].startswith("text/plain")
+    text = answer.content.decode()
+    for line in (
+        'celeriac_runs_active{state="running"} 1.0',
+        'celeriac_tasks_active{queue="celeriac",state="queued"} 1.0',
+        'celeriac_tasks_active{queue="celeriac",state="running"} 1.0',
+        'celeriac_node_up{node="w@host"} 1.0',
+        'celeriac_node_tasks_running{node="w@host"} 1.0',
+    ):
+        assert line in text
+    assert "celeriac_queued_oldest_seconds" in text

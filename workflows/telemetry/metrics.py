@@ -1,0 +1,75 @@
+"""Metrics for Prometheus, read from PostgreSQL at each scrape: the same from any web process, and none is kept twice.
+
+Labels are queues, pools' nodes and states only: a run or a task as a label would grow without end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db.models import Count, Min
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from workflows.conf import conf
+from workflows.core.states import RunState, TaskState
+from workflows.models import BrokerMark, DagRun, Node, TaskExecution
+
+ACTIVE = (TaskState.QUEUED, TaskState.RUNNING, TaskState.RETRYING, TaskState.DEFERRED)
+
+
+class TablesCollector(Collector):
+    """Reads the gauges from the tables; each query uses a partial index over what is active."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The metrics, now."""
+        yield self._runs()
+        yield from self._tasks()
+        yield from self._nodes()
+        yield from self._sweep()
+
+    def _runs(self) -> GaugeMetricFamily:
+        gauge = GaugeMetricFamily("celeriac_runs_active", "Runs that have not ended.", labels=["state"])
+        counts = dict(DagRun.objects.unfinished().values_list("state").annotate(Count("pk")))
+        for state in (RunState.PENDING, RunState.RUNNING):
+            gauge.add_metric([state], counts.get(state, 0))
+        return gauge
+
+    def _tasks(self) -> Iterator[GaugeMetricFamily]:
+        about = "Unsettled tasks that wait for no other."
+        tasks = GaugeMetricFamily("celeriac_tasks_active", about, labels=["queue", "state"])
+        oldest = GaugeMetricFamily("celeriac_queued_oldest_seconds", "Age of the oldest queued task.", labels=["queue"])
+        now = timezone.now()
+        rows = TaskExecution.objects.filter(state__in=ACTIVE).values("queue", "state")
+        for row in rows.annotate(n=Count("pk"), since=Min("queued_at")).order_by("queue", "state"):
+            tasks.add_metric([row["queue"], row["state"]], row["n"])
+            if row["state"] == TaskState.QUEUED and row["since"]:
+                oldest.add_metric([row["queue"]], max(0.0, (now - row["since"]).total_seconds()))
+        yield tasks
+        yield oldest
+
+    def _nodes(self) -> Iterator[GaugeMetricFamily]:
+        alive = GaugeMetricFamily("celeriac_node_up", "1 if the node was heard of within a lease.", labels=["node"])
+        running = GaugeMetricFamily("celeriac_node_tasks_running", "Tasks that the node runs.", labels=["node"])
+        fresh = timezone.now() - timedelta(seconds=conf.LEASE_SECONDS)
+        for node in Node.objects.filter(stopped_at__isnull=True):
+            alive.add_metric([node.name], int(node.heartbeat_at > fresh))
+            running.add_metric([node.name], node.running)
+        yield alive
+        yield running
+
+    def _sweep(self) -> Iterator[GaugeMetricFamily]:
+        mark = BrokerMark.objects.filter(name="sweep").first()
+        if mark is not None:
+            age = (timezone.now() - mark.at).total_seconds()
+            yield GaugeMetricFamily("celeriac_sweep_age_seconds", "Since a reconciler last swept.", value=max(0.0, age))
+
+
+def exposition() -> bytes:
+    """The metrics in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(TablesCollector())
+    return generate_latest(registry)
