@@ -143,7 +143,7 @@ SABOTAGE: dict[str, tuple[str, ...]] = {
         "WHERE task_id = 'choose' AND new = 'success'",
     ),
     "I4a": (
-        drop("taskexecution", "task_ended_iff_final"),
+        drop("taskexecution", "task_sound"),
         "UPDATE workflows_taskexecution SET ended_at = NULL WHERE task_id = 'end'",
     ),
     "I4b": (
@@ -171,7 +171,7 @@ SABOTAGE: dict[str, tuple[str, ...]] = {
     "I6q": ("UPDATE workflows_dagrun SET state = 'running', ended_at = NULL",),
     "I8a": ("UPDATE workflows_taskexecution SET losses = 0 WHERE task_id = 'flaky'",),
     "I8b": (
-        drop("taskexecution", "task_tries"),
+        drop("taskexecution", "task_sound"),
         "UPDATE workflows_taskexecution SET failures = 9 WHERE task_id = 'flaky'",
     ),
     "I9": (

@@ -28,4 +28,5 @@ from orchestrator.settings import *  # noqa: E402, F403
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STATIC_ROOT = None  # nothing is collected for tests, and WhiteNoise warns of a directory that is missing
 # A lease that a test lets run out is over at once, though PostgreSQL was started a moment ago.
-CELERIAC = {**CELERIAC, "LEASE_RENEW_SECONDS": 0.0}  # noqa: F405
+# Chords wider than the default, which is chosen for speed: what is allowed is what is tested.
+CELERIAC = {**CELERIAC, "LEASE_RENEW_SECONDS": 0.0, "CANVAS_MAX_HEADER": 8}  # noqa: F405

@@ -82,7 +82,7 @@ class LeaseKeeper:
 
     def _loop(self) -> None:
         beat_at, registered = 0.0, False
-        while not self._stopped.wait(min(1.0, conf.LEASE_RENEW_SECONDS)):
+        while True:
             try:
                 if not registered:
                     self._register()
@@ -95,6 +95,8 @@ class LeaseKeeper:
             except Exception:
                 log.exception("the leases could not be renewed; trying again")
                 sql.close()
+            if self._stopped.wait(min(1.0, conf.LEASE_RENEW_SECONDS)):
+                return
 
     def _beat(self) -> None:
         running = _running()
