@@ -66,7 +66,7 @@ def test_a_broker_that_forgets_everything_costs_only_time(stage_of: Callable[...
     each_once(stage, again)
 
 
-def test_a_broker_that_restarts_empty_costs_only_time(stage_of: Callable[..., Stage], servers: Servers) -> None:
+def test_a_broker_that_comes_back_costs_only_time(stage_of: Callable[..., Stage], servers: Servers) -> None:
     stage = stage_of()
     run = wide(stage, "broker_restart")
     under_way(stage, run)

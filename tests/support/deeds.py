@@ -17,9 +17,9 @@ from typing import Any
 
 from celery import current_task
 
+from tests.support.acts import LEDGER, write
 from workflows.operators.base import TaskFailed
 
-LEDGER = "CELERIAC_TEST_LEDGER"
 PATIENCE = 60.0  # seconds that a task waits for its gate
 _NEVER = threading.Event()
 
@@ -121,3 +121,13 @@ def look(celeriac_context: dict[str, Any], fail_until: int = 0) -> int:
     if attempt <= fail_until:
         raise TaskFailed(f"attempt {attempt} was to fail")
     return attempt
+
+
+def linger(acts: list[str], celeriac_context: dict[str, Any]) -> int:
+    """What `acts.act` does, in the same ledger format, but long enough to be killed in the middle."""
+    write("start", celeriac_context)
+    _NEVER.wait(0.12)
+    write("end", celeriac_context)
+    if acts[0] == "fail":
+        raise TaskFailed("it was to fail")
+    return int(celeriac_context["task"]["attempt"])
