@@ -58,6 +58,12 @@ def start_child(**_: Any) -> None:
     gc.freeze()  # what was imported before the fork stays: a collection need not walk all of Django between two tasks
 
 
+@signals.task_prerun.connect(weak=False)
+def begin_attempt(sender: Any = None, **_: Any) -> None:
+    """Before a claim: nothing that an earlier attempt of this process left may wait behind a new one, which may be long."""
+    publish_ready(sender)
+
+
 @signals.task_success.connect(weak=False)
 @signals.task_retry.connect(weak=False)
 def publish_ready(sender: Any = None, **_: Any) -> None:
