@@ -60,7 +60,7 @@ def start_child(**_: Any) -> None:
 
 @signals.task_prerun.connect(weak=False)
 def begin_attempt(sender: Any = None, **_: Any) -> None:
-    """Before a claim: nothing that an earlier attempt of this process left may wait behind a new one, which may be long."""
+    """Before a claim: nothing that an earlier attempt of this process left may wait behind a new one."""
     publish_ready(sender)
 
 
