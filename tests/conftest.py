@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 _STACKS = pytest.StashKey[list["Stack"]]()
 _TEMPLATE = "celeriac_template"
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the commands under test: a job in the background of a shell starts with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -60,12 +60,14 @@ class Below:
     skipped: int
 
 
+# The run's lock is shared with other claims and completions: against a cancel, one comes wholly before the other, and
+# no event tells of a start after the run's end.
 _CLAIM = """
 WITH claimed AS (
     UPDATE workflows_taskexecution t
        SET state = 'running', token = %(token)s, node = %(node)s, reason = '', message = '',
            lease_until = now() + make_interval(secs => %(lease)s), started_at = now(), sent_at = NULL
-      FROM workflows_dagrun r
+      FROM workflows_dagrun r, (SELECT pg_advisory_xact_lock_shared(%(key)s)) AS held
      WHERE t.run_id = %(run)s AND t.position = %(position)s AND t.map_index = %(map_index)s
        AND t.attempt = %(attempt)s AND t.state = 'queued'
        AND r.id = t.run_id AND r.state = 'running' AND r.paused_at IS NULL
@@ -96,6 +98,7 @@ def claim(
     Safe to repeat with the same token, when the answer to the first try was lost.
     """
     asked = {
+        "key": sql.run_key(run_id),
         "run": run_id,
         "position": position,
         "map_index": map_index,

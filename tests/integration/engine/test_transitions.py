@@ -14,6 +14,7 @@ from django.db import IntegrityError, connection
 from tests.support.hands import Done, Fail, Skip, claim, dag, do, end, held, start, state, states
 from workflows.core.errors import LostClaim
 from workflows.core.outcome import Retry
+from workflows.core.states import Reason, RunState
 from workflows.engine import control, sql, transitions
 from workflows.models import DagVersion, Event, TaskAttempt, TaskExecution
 
@@ -104,6 +105,29 @@ def test_a_cancelled_run_refuses_late_results() -> None:
         end(mine, Done())
     assert (state(run), set(states(run).values())) == ("cancelled", {"cancelled"})
     assert not control.cancel_run(run.pk)
+
+
+def test_a_claim_waits_for_a_cancel_and_then_finds_nothing() -> None:
+    run = start(dag(a={}))
+    found: list[transitions.Claim | None] = []
+
+    def try_to_claim() -> None:
+        try:
+            found.append(claim(run, "a"))
+        finally:
+            connection.close()
+
+    racer = threading.Thread(target=try_to_claim)
+    with sql.atomically():
+        sql.lock_run(run.pk)
+        transitions.move_run(run.pk, expect=RunState.RUNNING, to=RunState.CANCELLED)
+        racer.start()
+        racer.join(timeout=0.3)
+        assert racer.is_alive(), "the claim did not wait for the run's lock"
+        transitions.cancel_tasks(run.pk, Reason.CANCELLED_BY_USER)
+    racer.join()
+    assert found == [None]
+    assert not Event.objects.filter(run=run, new="running", task_id="a").exists()
 
 
 def test_failures_and_skips_go_down_the_graph_in_one_commit() -> None:
