@@ -125,7 +125,12 @@ _TRANSPORT: dict[str, Any] = {
 CELERY_BROKER_URL = BROKER_URL
 CELERY_RESULT_BACKEND = BROKER_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = _TRANSPORT
-CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"global_keyprefix": _PREFIX, "visibility_timeout": 43_200}
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
+    "global_keyprefix": _PREFIX,
+    "visibility_timeout": 43_200,
+    # Counting a chord's parts must not hold up a request for 20 s, which is Celery's default, while Redis is away.
+    "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
 CELERY_RESULT_EXPIRES = 86_400

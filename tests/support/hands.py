@@ -10,7 +10,7 @@ from workflows.engine import plans, transitions
 from workflows.engine.finish import Finished, finish
 from workflows.engine.launch import follow_up, launch
 from workflows.engine.publish import publish
-from workflows.engine.transitions import Claim
+from workflows.engine.rows import Claim
 from workflows.models import DagRun, TaskExecution
 
 NOOP = {"type": "shell", "command": "true"}

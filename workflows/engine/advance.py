@@ -11,7 +11,7 @@ from workflows.core.joins import Verdict
 from workflows.core.plan import Plan
 from workflows.core.states import Reason, RunState, TaskState
 from workflows.engine import plans, sql, transitions
-from workflows.engine.transitions import Attempted, Ready
+from workflows.engine.rows import Attempted, Below, Ready
 from workflows.executors.send import Dispatch
 
 
@@ -62,7 +62,7 @@ def decide_waiting(plan: Plan, run_id: int) -> Consequences:
 
 
 def _resolve(
-    plan: Plan, run_id: int, below: list[transitions.Below], not_taken: set[int]
+    plan: Plan, run_id: int, below: list[Below], not_taken: set[int]
 ) -> tuple[list[Ready], dict[int, Settled]]:
     verdicts = _verdicts(plan, below, not_taken)
     if not verdicts:
@@ -71,7 +71,7 @@ def _resolve(
     return queued, {position: Settled(state=state) for position, state in closed.items()}
 
 
-def _verdicts(plan: Plan, below: list[transitions.Below], not_taken: set[int]) -> dict[int, Verdict]:
+def _verdicts(plan: Plan, below: list[Below], not_taken: set[int]) -> dict[int, Verdict]:
     verdicts: dict[int, Verdict] = {}
     for row in below:
         if row.state is not TaskState.PENDING:
@@ -115,15 +115,17 @@ def _end(run_id: int, after: Consequences) -> None:
 
 _PARENT = """
 SELECT t.run_id, t.position, t.attempt, t.state, t.failures, r.version_id
-  FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id WHERE t.id = %s
+  FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
+ WHERE t.id = %s AND NOT EXISTS (SELECT 1 FROM workflows_dagrun n WHERE n.parent_id = t.id AND n.id > %s)
 """
 
 
 def settle_parent(parent_id: int, child_id: int, child: RunState) -> Consequences:
     """Move the task that waits for a run which has ended: DEFERRED → SUCCESS, RETRYING or FAILED. Safe to repeat."""
-    run_id, position, attempt, state, failures, version_id = sql.run(_PARENT, (parent_id,))[0]
-    if state != TaskState.DEFERRED:
+    rows = sql.run(_PARENT, (parent_id, child_id))  # none: a later try waits for a child of its own by now
+    if not rows or rows[0][3] != TaskState.DEFERRED:
         return Consequences()
+    run_id, position, attempt, _, failures, version_id = rows[0]
     plan = plans.plan_of(version_id)
     policy = plan.tasks[position].retry
     to, delay = TaskState.SUCCESS, None

@@ -63,13 +63,19 @@ def stop_run(run_id: int, to: RunState, reason: Reason, message: str = "") -> bo
     The rows move first and the processes are killed after the commit: a result that arrives in between finds its
     token gone.
     """
+
     # Not Django's atomic(): in the reconciler the engine's statements go over a connection of its own, where that
     # would neither hold the lock nor undo a half.
-    with sql.atomically():
-        sql.lock_run(run_id)
-        if not transitions.move_run(run_id, expect=RunState.RUNNING, to=to, reason=reason, message=message):
-            return False
-        stopped = transitions.cancel_tasks(run_id, reason)
+    def write() -> list[tuple[int, int, int, str, str]] | None:
+        with sql.atomically():
+            sql.lock_run(run_id)
+            if not transitions.move_run(run_id, expect=RunState.RUNNING, to=to, reason=reason, message=message):
+                return None
+            return transitions.cancel_tasks(run_id, reason)
+
+    stopped = sql.persist(write)
+    if stopped is None:
+        return False
     transaction.on_commit(lambda: _after_stop(run_id, to, stopped))
     return True
 

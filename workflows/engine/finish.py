@@ -13,7 +13,7 @@ from workflows.core.plan import Plan, PlannedTask
 from workflows.core.states import Reason, TaskState
 from workflows.engine import advance, launch, sql, transitions
 from workflows.engine.advance import Consequences
-from workflows.engine.transitions import Attempted, Claim
+from workflows.engine.rows import Attempted, Claim, Succeeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,10 @@ def _succeeded(held: Claim, plan: Plan, task: PlannedTask, outcome: Done) -> Fin
 def _too_large(output: str) -> Fail | None:
     if "\\u0000" in output:
         return Fail(message="the output holds a NUL character, which PostgreSQL cannot store", permanent=True)
-    size = len(output.encode())
+    try:
+        size = len(output.encode())
+    except UnicodeEncodeError:
+        return Fail(message="the output holds half of a surrogate pair, which is not text", permanent=True)
     if size <= conf.OUTPUT_MAX_BYTES:
         return None
     return Fail(
@@ -73,13 +76,13 @@ def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None) -> 
     """The hot path: one statement."""
     tried_before = False
 
-    def write() -> transitions.Succeeded | None:
+    def write() -> Succeeded | None:
         nonlocal tried_before
         again, tried_before = tried_before, True
         result = transitions.succeed(held, output=output, below=task.downstream)
         if result is None and again and _is_done(held):
             # The first try was committed and its answer lost: what became ready then is left to the reconciler.
-            return transitions.Succeeded(undecided=True, maybe_over=True)
+            return Succeeded(undecided=True, maybe_over=True)
         return result
 
     result = sql.persist(write)
@@ -162,8 +165,11 @@ def _failed(held: Claim, plan: Plan, task: PlannedTask, outcome: Fail | Retry, c
 def _partial(outcome: Fail | Retry) -> str | None:
     if not isinstance(outcome, Fail) or outcome.output is None:
         return None
-    text = transitions.json_text(outcome.output)
-    return text if len(text) <= conf.OUTPUT_MAX_BYTES and "\\u0000" not in text else None
+    try:
+        text = transitions.json_text(outcome.output)
+    except (TypeError, ValueError):
+        return None
+    return None if _too_large(text) else text
 
 
 def _spawned(held: Claim, plan: Plan, outcome: Spawn) -> Finished:

@@ -19,7 +19,8 @@ from workflows.core.plan import Plan
 from workflows.core.states import Reason
 from workflows.engine import plans, sql, transitions
 from workflows.engine.advance import Consequences, conclude
-from workflows.engine.transitions import Claim, TaskRow
+from workflows.engine.rows import Claim, Ready
+from workflows.engine.transitions import TaskRow
 from workflows.executors import send
 from workflows.models import Dag, DagRun, DagVersion
 
@@ -187,7 +188,7 @@ def _start(run_id: int, version_id: int) -> Consequences:
     plan = plans.plan_of(version_id)
     after = Consequences()
     if transitions.start_run(run_id, task_rows(plan)):
-        roots = [transitions.Ready(position=t.position, attempt=1) for t in plan.tasks if not t.upstream]
+        roots = [Ready(position=t.position, attempt=1) for t in plan.tasks if not t.upstream]
         after.ready(plan, run_id, roots)
         if not plan.tasks:
             after.maybe_over.add(run_id)

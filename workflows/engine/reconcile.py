@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 from workflows.conf import conf
@@ -16,7 +18,7 @@ from workflows.core.decide import Settled
 from workflows.core.states import Reason, RunState, TaskState
 from workflows.engine import control, plans, redeliver, sql, transitions
 from workflows.engine.advance import Consequences, cascade, conclude, decide_waiting, settle_parent
-from workflows.engine.transitions import Attempted
+from workflows.engine.rows import Attempted
 from workflows.executors import send
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ class Sweep:
     undecided: int = 0
     resent: int = 0
     expired_runs: int = 0
+    orphans: int = 0
     ended_runs: int = 0
     parents: int = 0
 
@@ -49,24 +52,71 @@ ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value, at = now()
 """
 
 
-def sweep() -> Sweep:
-    """Look once for everything that is overdue, and mend it."""
+def sweep(*, gap: float = 0.0) -> Sweep:
+    """Look once for everything that is overdue, and mend it.
+
+    `gap` is for how many seconds a process that sweeps all the time could not: after such an outage every lease is
+    over, and the workers that live get the time to renew theirs before any is judged.
+    A row or a repair that fails is logged and left; the others are not held up. Raises what says that the database is
+    away.
+    """
     done = Sweep()
     after = Consequences()
-    done.lost = _expired_leases(after)
-    done.overdue = _overdue_attempts(after)
-    done.due = _due_retries(after)
-    done.undecided = _undecided(after)
-    conclude(after)
-    send.send(after.dispatches)
-    done.resent = redeliver.send_again()
-    done.expired_runs = _run_deadlines()
-    done.parents = _parents()
-    done.ended_runs = _ended_runs()
+    if _leases_count(gap):
+        done.lost = _guarded(lambda: _expired_leases(after))
+    done.overdue = _guarded(lambda: _overdue_attempts(after))
+    done.due = _guarded(lambda: _due_retries(after))
+    done.undecided = _guarded(lambda: _undecided(after))
+    _follow_up(after)
+    done.resent = _guarded(redeliver.send_again)
+    done.expired_runs = _guarded(_run_deadlines)
+    done.orphans = _guarded(_orphans)
+    done.parents = _guarded(_parents)
+    done.ended_runs = _guarded(_ended_runs)
     sql.run(_SWEPT, (f"{socket.gethostname()}:{os.getpid()}",))
     if done.total:
         log.info("sweep: %s", ", ".join(f"{k} {v}" for k, v in asdict(done).items() if v))
     return done
+
+
+_judge_from = 0.0
+
+
+def _leases_count(gap: float) -> bool:
+    """Whether leases may be judged now, or workers must first have had the time to renew them."""
+    global _judge_from
+    if gap > conf.LEASE_SECONDS / 2:
+        _judge_from = time.monotonic() + 2 * conf.LEASE_RENEW_SECONDS
+        log.warning("no sweep for %.0f s: leases are not judged for %g s", gap, 2 * conf.LEASE_RENEW_SECONDS)
+    return time.monotonic() >= _judge_from
+
+
+def _guarded(repair: Callable[[], int]) -> int:
+    try:
+        return repair()
+    except Exception as error:
+        if sql.is_lost(error):
+            raise
+        log.exception("a repair failed; the others go on")
+        return 0
+
+
+def _concluded(after: Consequences) -> int:
+    conclude(after)
+    return 0
+
+
+def _each(rows: Iterable[sql.Row], mend: Callable[..., bool]) -> int:
+    """Mend row by row: one that cannot be mended does not hold up the rest."""
+    return sum(_guarded(lambda row=row: int(mend(*row))) for row in rows)  # type: ignore[misc]
+
+
+def _follow_up(after: Consequences) -> None:
+    """Send what was made ready, whatever becomes of the ends of runs, and then send what those make ready."""
+    send.send(after.dispatches)
+    after.dispatches = []
+    _guarded(lambda: _concluded(after))
+    send.send(after.dispatches)
 
 
 _EXPIRED = """
@@ -81,11 +131,15 @@ SELECT t.id, t.run_id, t.position, t.attempt, t.losses, t.node, r.version_id
 def _expired_leases(after: Consequences) -> int:
     """Running attempts whose worker is gone. After an outage of the database every lease is over: the workers that live
     get the time to renew theirs first."""
-    rows = sql.run(_EXPIRED, (2 * conf.LEASE_RENEW_SECONDS,))
-    for execution_id, run_id, position, attempt, losses, node, version_id in rows:
-        which = Attempted(execution_id=execution_id, attempt=attempt)
-        lose(which, run_id, position, losses, version_id, after, Reason.LOST, f"node {node} stopped renewing the lease")
-    return len(rows)
+
+    def mend(
+        execution_id: int, run_id: int, position: int, attempt: int, losses: int, node: str, version_id: int
+    ) -> bool:
+        which = Attempted(execution_id=execution_id, attempt=attempt, expired=True)
+        why = f"node {node} stopped renewing the lease"
+        return lose(which, run_id, position, losses, version_id, after, Reason.LOST, why)
+
+    return _each(sql.run(_EXPIRED, (2 * conf.LEASE_RENEW_SECONDS,)), mend)
 
 
 def lose(
@@ -135,11 +189,12 @@ SELECT t.id, t.run_id, t.position, t.attempt, t.failures, r.version_id
 
 def _overdue_attempts(after: Consequences) -> int:
     """Attempts past their hard limit whose worker did not end them: pools without time limits, a stuck main process."""
-    rows = sql.run(_OVERDUE, (2 * conf.HARD_TIMEOUT_GRACE,))
-    for execution_id, run_id, position, attempt, failures, version_id in rows:
+
+    def mend(execution_id: int, run_id: int, position: int, attempt: int, failures: int, version_id: int) -> bool:
         which = Attempted(execution_id=execution_id, attempt=attempt)
-        time_out(which, run_id, position, failures, version_id, after)
-    return len(rows)
+        return time_out(which, run_id, position, failures, version_id, after)
+
+    return _each(sql.run(_OVERDUE, (2 * conf.HARD_TIMEOUT_GRACE,)), mend)
 
 
 def time_out(which: Attempted, run_id: int, position: int, failures: int, version_id: int, after: Consequences) -> bool:
@@ -173,14 +228,14 @@ SELECT t.id, t.run_id, t.attempt, r.version_id
 
 
 def _due_retries(after: Consequences) -> int:
-    count = 0
-    for execution_id, run_id, attempt, version_id in sql.run(_DUE):
+    def mend(execution_id: int, run_id: int, attempt: int, version_id: int) -> bool:
+        plan = plans.plan_of(version_id)
         which = Attempted(execution_id=execution_id, attempt=attempt)
         ready = transitions.requeue(which, expect=TaskState.RETRYING, reason=Reason.NONE, end="retrying")
-        if ready is not None:
-            after.ready(plans.plan_of(version_id), run_id, [ready])
-            count += 1
-    return count
+        after.ready(plan, run_id, [ready] if ready else [])
+        return ready is not None
+
+    return _each(sql.run(_DUE), mend)
 
 
 def _undecided(after: Consequences) -> int:
@@ -190,19 +245,29 @@ def _undecided(after: Consequences) -> int:
         "FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id "
         "WHERE t.state = 'pending' AND t.waiting_on = 0 AND r.state = 'running' LIMIT 500"
     )
-    for run_id, version_id in rows:
+
+    def mend(run_id: int, version_id: int) -> bool:
         after.add(decide_waiting(plans.plan_of(version_id), run_id))
-    return len(rows)
+        return True
+
+    return _each(rows, mend)
 
 
 def _run_deadlines() -> int:
     rows = sql.run(
         "SELECT id FROM workflows_dagrun WHERE ended_at IS NULL AND deadline_at < now() ORDER BY id LIMIT 100"
     )
-    return sum(
-        control.stop_run(run_id, RunState.FAILED, Reason.RUN_TIMED_OUT, "the run's timeout has passed")
-        for (run_id,) in rows
+    why = "the run's timeout has passed"
+    return _each(rows, lambda run_id: control.stop_run(run_id, RunState.FAILED, Reason.RUN_TIMED_OUT, why))
+
+
+def _orphans() -> int:
+    """Child runs of tasks that have ended: whoever stopped the parent died before it stopped them."""
+    rows = sql.run(
+        "SELECT c.id FROM workflows_dagrun c JOIN workflows_taskexecution t ON t.id = c.parent_id "
+        "WHERE c.ended_at IS NULL AND t.ended_at IS NOT NULL LIMIT 100"
     )
+    return _each(rows, lambda run_id: control.stop_run(run_id, RunState.CANCELLED, Reason.PARENT_ENDED))
 
 
 def _parents() -> int:
@@ -214,11 +279,14 @@ def _parents() -> int:
         "ON true WHERE t.state = 'deferred' AND c.ended_at IS NOT NULL LIMIT 500"
     )
     after = Consequences()
-    for task_id, child_id, state in rows:
+
+    def mend(task_id: int, child_id: int, state: str) -> bool:
         after.add(settle_parent(task_id, child_id, RunState(state)))
-    conclude(after)
-    send.send(after.dispatches)
-    return len(rows)
+        return True
+
+    count = _each(rows, mend)
+    _follow_up(after)
+    return count
 
 
 def _ended_runs() -> int:
@@ -227,7 +295,9 @@ def _ended_runs() -> int:
         "SELECT r.id FROM workflows_dagrun r WHERE r.state = 'running' AND NOT EXISTS "
         "(SELECT 1 FROM workflows_taskexecution t WHERE t.run_id = r.id AND t.ended_at IS NULL) LIMIT 500"
     )
-    after = Consequences(maybe_over={run_id for (run_id,) in rows})
-    conclude(after)
-    send.send(after.dispatches)
-    return len(rows)
+
+    def mend(run_id: int) -> bool:
+        _follow_up(Consequences(maybe_over={run_id}))
+        return True
+
+    return _each(rows, mend)

@@ -55,14 +55,17 @@ class _Own:
         return self._connection
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = self._cursor = None
+        with self.lock:  # never the connection that another thread has just begun a transaction on
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = self._cursor = None
 
     def run(self, query: LiteralString, params: Sequence[Any]) -> list[Row]:
         with self.lock:
             cursor = self._cursor
             if cursor is None or self._connection is None or self._connection.closed:
+                if self.in_transaction:
+                    raise psycopg.OperationalError("the connection was lost inside a transaction")
                 cursor = self._cursor = self.connection().cursor()
             cursor.execute(query, params)
             return _rows(cursor)
@@ -72,7 +75,9 @@ class _Own:
         with self.lock:
             outer, self._holder = self._holder, threading.get_ident()
             try:
-                with self.connection().transaction():
+                connection = self.connection()
+                with connection.transaction():
+                    self._cursor = connection.cursor()
                     yield
             finally:
                 self._holder = outer
@@ -190,7 +195,7 @@ def persist(work: Callable[[], T]) -> T:
             return work()
         except (*TRANSIENT, *LOST_CONNECTION, DatabaseError) as error:
             tries += 1
-            lost = _is_lost(error)
+            lost = is_lost(error)
             if not _passes(error) or (tries >= TRIES and not (lost and time.monotonic() < until)):
                 raise
             log.warning("database: %s; trying again", str(error).strip())
@@ -201,10 +206,11 @@ def persist(work: Callable[[], T]) -> T:
 
 def _passes(error: BaseException) -> bool:
     cause = error.__cause__ if isinstance(error, DatabaseError) else error
-    return isinstance(cause, TRANSIENT) or _is_lost(error)
+    return isinstance(cause, TRANSIENT) or is_lost(error)
 
 
-def _is_lost(error: BaseException) -> bool:
+def is_lost(error: BaseException) -> bool:
+    """Whether an error says that the connection is gone."""
     cause = error.__cause__ if isinstance(error, OperationalError) else error
     return isinstance(cause, LOST_CONNECTION) and not isinstance(cause, TRANSIENT)
 

@@ -8,56 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from workflows.core.joins import Verdict
 from workflows.core.states import Reason, RunState, TaskState
 from workflows.engine import sql
+from workflows.engine.rows import Attempted, Below, Claim, Ready, Succeeded
 
 MESSAGE_MAX = 4_000  # characters of an error message kept with a row; the log has the rest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """A queued task execution, waiting for its message."""
-
-    position: int
-    attempt: int
-    map_index: int = -1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What a worker holds after a claim: the right to run one attempt until the lease ends."""
-
-    execution_id: int
-    run_id: int
-    position: int
-    map_index: int
-    attempt: int
-    token: UUID
-    failures: int
-    version_id: int
-    params: dict[str, Any]
-    logical_date: datetime | None
-    trigger: str
-    external_id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Below:
-    """A task below a settled one, after its counters moved."""
-
-    position: int
-    map_index: int
-    attempt: int
-    state: TaskState
-    waiting_on: int
-    failed: int
-    skipped: int
 
 
 # The run's lock is shared with other claims and completions: against a cancel, one comes wholly before the other, and
@@ -171,19 +130,6 @@ SELECT s.id, m.position, m.map_index, m.attempt, m.state, m.waiting_on FROM sett
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Succeeded:
-    """What a success did below.
-
-    `ready` became queued; `undecided` says that a task's upstreams have all settled, not all well, and its verdict is
-    open; `maybe_over` that nothing below is left unsettled.
-    """
-
-    ready: tuple[Ready, ...] = ()
-    undecided: bool = False
-    maybe_over: bool = False
-
-
 def succeed(held: Claim, *, output: str | None, below: Sequence[int]) -> Succeeded | None:
     """RUNNING → SUCCESS with the plain tasks below; None when another worker holds the task.
 
@@ -219,6 +165,7 @@ WITH closed AS (
            output = COALESCE(%(output)s::jsonb, output)
      WHERE t.id = %(id)s AND t.state = %(expect)s
        AND (%(token)s::uuid IS NULL OR t.token = %(token)s::uuid) AND t.attempt = %(attempt)s
+       AND (NOT %(expired)s OR t.lease_until < now())
  RETURNING t.id, t.run_id, t.task_id, t.attempt, t.node
 ), tried AS (
     UPDATE workflows_taskattempt a
@@ -230,15 +177,6 @@ WITH closed AS (
 )
 SELECT id FROM closed
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempted:
-    """Names one attempt: what a caller without a token (a signal, the reconciler) knows of it."""
-
-    execution_id: int
-    attempt: int
-    token: UUID | None = None
 
 
 def move_task(
@@ -264,10 +202,11 @@ def move_task(
             "id": which.execution_id,
             "attempt": which.attempt,
             "token": which.token,
+            "expired": which.expired,
             "expect": expect.value,
             "to": to.value,
             "reason": reason.value,
-            "message": message.replace("\x00", "�")[:MESSAGE_MAX],
+            "message": _storable(message),
             "end": end or to.value,
             "delay": delay,
             "final": to.is_final,
@@ -286,6 +225,7 @@ WITH moved AS (
        NULL,
            next_attempt_at = NULL, reason = %(reason)s, losses = losses + %(losses)s
      WHERE t.id = %(id)s AND t.attempt = %(attempt)s AND t.state = %(expect)s
+       AND (NOT %(expired)s OR t.lease_until < now())
  RETURNING t.id, t.run_id, t.task_id, t.attempt, t.position, t.map_index
 ), tried AS (
     UPDATE workflows_taskattempt a SET ended_at = now(), "end" = %(end)s, reason = %(reason)s
@@ -305,6 +245,7 @@ def requeue(which: Attempted, *, expect: TaskState, reason: Reason, end: str, lo
         {  # type: ignore[arg-type]
             "id": which.execution_id,
             "attempt": which.attempt,
+            "expired": which.expired,
             "expect": expect.value,
             "reason": reason.value,
             "end": end,
@@ -399,7 +340,7 @@ RETURNING t.run_id, t.position, t.map_index, t.attempt
 
 def renew(held: Iterable[tuple[int, int, int, int]], *, node: str, lease: float) -> set[tuple[int, int, int, int]]:
     """Extend the leases of (run, position, map index, attempt) that this node runs; returns those it still holds."""
-    wanted = list(held)
+    wanted = sorted(held)  # in the order in which a cancel locks the same rows
     if not wanted:
         return set()
     columns = [list(column) for column in zip(*wanted, strict=True)]
@@ -496,6 +437,11 @@ def cancel_tasks(run_id: int, reason: Reason) -> list[tuple[int, int, int, str, 
     Returns (position, map index, attempt, state before, node) of each.
     """
     return [tuple(row) for row in sql.run(_CANCEL, {"run": run_id, "reason": reason.value})]  # type: ignore[arg-type]
+
+
+def _storable(message: str) -> str:
+    """A message as PostgreSQL takes it: file names that are not UTF-8 reach us as half surrogate pairs."""
+    return message[:MESSAGE_MAX].encode("utf-8", "replace").decode().replace("\x00", "�")
 
 
 def json_text(value: Any) -> str:

@@ -17,6 +17,7 @@ from celery.canvas import Signature
 from celery.utils.functional import maybe_list
 from celery.utils.nodenames import anon_nodename
 from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
 
 from workflows.core.plan import Plan
 from workflows.executors.canvas import RUN_TASK, Delivery, canvases, signature
@@ -50,7 +51,7 @@ def send(dispatches: Iterable[Dispatch]) -> int:
                 with _batch(producer):
                     for item in items:
                         _send(producer, item, retry=False)
-    except (KombuError, OSError) as error:
+    except (KombuError, OSError, RedisError) as error:  # a chord speaks to the result backend by itself
         log.warning("broker: %s; %d messages are left to the reconciler", str(error).strip(), len(items))
         return 0
     return len(items)
@@ -138,5 +139,5 @@ def revoke(celery_ids: list[str], *, kill: bool) -> None:
     options: dict[str, Any] = {"terminate": True, "signal": "SIGKILL"} if kill else {}
     try:
         current_app.control.revoke(celery_ids, **options)
-    except (KombuError, OSError) as error:
+    except (KombuError, OSError, RedisError) as error:
         log.warning("broker: %s; the leases will stop what runs", str(error).strip())

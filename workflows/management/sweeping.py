@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -24,15 +25,18 @@ def sweep_for_ever(interval: float) -> None:
     """Sweep until SIGTERM or SIGINT. No error ends it: the database and the broker may go and come back."""
     stop = threading.Event()
     with _stopped_by_signals(stop):
-        failures = 0
+        failures, swept_at = 0, time.monotonic()
         while not stop.is_set():
-            failures = 0 if _survives_sweep(failures) else failures + 1
+            if _survives_sweep(failures, gap=time.monotonic() - swept_at):
+                failures, swept_at = 0, time.monotonic()
+            else:
+                failures += 1
             stop.wait(min(interval * 2**failures, max(interval, LONGEST_PAUSE)) if failures else interval)
 
 
-def _survives_sweep(failures: int) -> bool:
+def _survives_sweep(failures: int, *, gap: float) -> bool:
     try:
-        sweep_once()
+        sweep_once(gap=gap)
     except (DatabaseError, psycopg.Error) as error:
         sentence = next(iter(str(error).strip().splitlines()), type(error).__name__)
         log.warning("database: %s; sweeping again soon", sentence)
@@ -47,10 +51,10 @@ def _survives_sweep(failures: int) -> bool:
     return False
 
 
-def sweep_once() -> Sweep:
-    """One sweep."""
+def sweep_once(*, gap: float = 0.0) -> Sweep:
+    """One sweep; `gap` is for how many seconds this process could not sweep though it meant to."""
     close_old_connections()
-    return reconcile.sweep()
+    return reconcile.sweep(gap=gap)
 
 
 @contextmanager

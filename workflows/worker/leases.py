@@ -19,7 +19,7 @@ from workflows.core.states import Reason, TaskState
 from workflows.engine import plans, sql, transitions
 from workflows.engine.advance import Consequences
 from workflows.engine.launch import follow_up
-from workflows.engine.transitions import Attempted
+from workflows.engine.rows import Attempted
 from workflows.executors.canvas import RUN_TASK
 from workflows.worker import nodes
 
@@ -45,6 +45,7 @@ class LeaseKeeper:
         self._name = ""
         self._queues: list[str] = []
         self._concurrency = 0
+        self._lost_before: set[Held] = set()
         self._alive_at = time.monotonic()
 
     def start(self, consumer: Any) -> None:
@@ -106,16 +107,21 @@ class LeaseKeeper:
             log.warning("the worker's event loop has not shown itself for %.0f s: it may take no messages", silent)
         if lost:
             self._kill_stale(lost)
+        self._lost_before = lost
 
     def _kill_stale(self, held: set[Held]) -> None:
-        """Kill children whose attempt was cancelled or given to another worker: their results would be refused."""
+        """Kill children whose attempt was cancelled, failed by others or given to another worker.
+
+        One that was lost a moment ago may only be finishing; one that is still queued has not claimed yet.
+        """
+        by_place = {key[:3]: key for key in held}
         for run_id, position, map_index, attempt, state, _, _ in _states(held):
-            place = (run_id, position, map_index)
-            for key in held:
-                stale = key[:3] == place and (attempt > key[3] or state == TaskState.CANCELLED)
-                if stale:
-                    log.warning("killing %s: the attempt is no longer this worker's (%s)", key, state)
-                    _kill(key)
+            key = by_place[(run_id, position, map_index)]
+            if attempt == key[3] and state in (TaskState.QUEUED, TaskState.RUNNING):
+                continue
+            if attempt > key[3] or state == TaskState.CANCELLED or key in self._lost_before:
+                log.warning("killing %s: the attempt is no longer this worker's (%s)", key, state)
+                _kill(key)
 
     def _hand_back(self) -> None:
         held = _running()

@@ -10,6 +10,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from contextvars import ContextVar
 from typing import IO, cast
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from workflows.conf import conf
 from workflows.engine import sql
 
@@ -108,6 +110,8 @@ class TaskLog:
         }
         try:
             sql.persist(lambda: sql.run(_INSERT, values))  # type: ignore[arg-type]
+        except SoftTimeLimitExceeded:
+            raise  # the worker's, not ours
         except Exception:
             self._omitted += sum(len(row[2]) for row in rows)
             log.exception("could not store %d log chunks of task execution %d", len(rows), self.execution_id)

@@ -17,10 +17,10 @@ _waiting: list[Consequences] = []
 _WHOLE = "SELECT bool_and(attempt = 1) FROM workflows_taskexecution WHERE run_id = %s AND position = ANY(%s::int[])"
 
 
-def put(after: Consequences, request: Any) -> None:
-    """Keep what a finished attempt left to do, without what Celery itself delivers."""
+def put(after: Consequences, request: Any, *, succeeded: bool) -> None:
+    """Keep what a finished attempt left to do, without what Celery itself delivers, which it does after a success."""
     run = request.args[0]
-    position = _carried(request)
+    position = _carried(request) if succeeded else None
     if position is not None:
         after.dispatches = [
             _without(dispatch, position) if dispatch.run_id == run else dispatch for dispatch in after.dispatches

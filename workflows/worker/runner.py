@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import psycopg
 from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DatabaseError
 from pydantic import ValidationError
 
 from workflows.conf import conf
 from workflows.core import expressions, templating
-from workflows.core.errors import CeleriacError, RenderError
+from workflows.core.errors import CeleriacError, LostClaim, RenderError
 from workflows.core.outcome import Fail, Outcome, Skip
 from workflows.core.plan import Plan, PlannedTask
 from workflows.core.states import Reason
 from workflows.engine import plans, sql, transitions
 from workflows.engine.finish import Finished, finish
-from workflows.engine.transitions import Claim
+from workflows.engine.rows import Claim
 from workflows.operators import registry
 from workflows.operators.base import Context, OperatorType, RunInfo, TaskInfo, TaskView
 from workflows.worker import limits
 from workflows.worker.celery_calls import call_celery
 from workflows.worker.logs import TaskLog, captured
+
+process_log = logging.getLogger(__name__)
 
 _UPSTREAM = """
 SELECT task_id, state, output FROM workflows_taskexecution
@@ -94,6 +99,13 @@ def run(held: Claim) -> tuple[Finished, Plan, PlannedTask]:
     except SoftTimeLimitExceeded:
         # The limit struck just after the operator's return.
         return finish(held, plan, _timed_out(task), chance=0.5), plan, task
+    except (LostClaim, psycopg.Error, DatabaseError):
+        raise
+    except Exception as error:
+        # An outcome that cannot be written: say so, instead of leaving the attempt to its lease, again and again.
+        process_log.exception("the outcome of task execution %d could not be written", held.execution_id)
+        fail = Fail(message=f"the outcome could not be written: {type(error).__name__}: {error}", permanent=True)
+        return finish(held, plan, fail, chance=0.5), plan, task
 
 
 def _outcome(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcome:

@@ -14,13 +14,14 @@ from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import signals
+from django.db import connections
 
 from workflows.core.decide import Settled
 from workflows.core.states import Reason, TaskState
 from workflows.engine import plans, reconcile, sql, transitions
 from workflows.engine.advance import Consequences, cascade
 from workflows.engine.launch import follow_up
-from workflows.engine.transitions import Attempted
+from workflows.engine.rows import Attempted
 from workflows.executors.canvas import RUN_TASK
 from workflows.worker import leases, limits, logs, outbox
 
@@ -77,6 +78,9 @@ def end_attempt(sender: Any = None, **_: Any) -> None:
     """The last signal of every attempt, however it ended."""
     publish_ready(sender)
     limits.let_through()
+    # Celery is told to keep Django's connections over tasks: without this, one that broke would stay broken.
+    for connection in connections.all(initialized_only=True):
+        connection.close_if_unusable_or_obsolete()
 
 
 @signals.task_failure.connect(weak=False)

@@ -60,7 +60,7 @@ def run_task(self: Task[Any, Any], run_id: int, position: int, map_index: int, a
     except LostClaim as error:
         log.warning("%s.%s: %s", run_id, position, error)
         raise Ignore from error
-    outbox.put(finished.after, self.request)
+    outbox.put(finished.after, self.request, succeeded=finished.state is TaskState.SUCCESS)
     _tell_celery(self, finished, f"{plan.dag_id}.{task.id}")
 
 

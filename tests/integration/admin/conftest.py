@@ -12,7 +12,7 @@ from django.test import Client
 
 from workflows.core.states import Reason, TaskState
 from workflows.engine import launch, plans, publish, transitions
-from workflows.engine.transitions import Attempted, Claim
+from workflows.engine.rows import Attempted, Claim
 from workflows.models import Dag, DagRun, DagVersion, LogChunk, Node, TaskExecution
 
 DOCUMENT = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,12 +10,17 @@ from django.db import connection
 from django.utils import timezone
 
 from tests.support.hands import Done, Fail, Spawn, claim, dag, do, held, start, state, states
+from tests.support.waiting import eventually
 from workflows.conf import conf
 from workflows.core.errors import LostClaim
+from workflows.core.plan import Plan
+from workflows.core.states import Reason, RunState, TaskState
 from workflows.engine import plans, transitions
+from workflows.engine.advance import settle_parent
 from workflows.engine.finish import finish
 from workflows.engine.publish import publish
 from workflows.engine.reconcile import sweep
+from workflows.engine.rows import Attempted
 from workflows.models import DagRun, TaskAttempt, TaskExecution
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
@@ -167,3 +173,65 @@ def test_a_parent_whose_child_ended_unseen_is_settled() -> None:
     run_sql("UPDATE workflows_dagrun SET state = 'success', ended_at = now() WHERE id = %s", child.pk)
     assert sweep().parents == 1
     assert states(run) == {"s": "success", "after": "queued"}
+
+
+def test_a_lease_renewed_after_the_look_is_not_taken() -> None:
+    run = start(dag(a={}))
+    mine = held(run, "a")
+    which = Attempted(execution_id=mine.execution_id, attempt=1, expired=True)
+    options: dict[str, Any] = {"expect": TaskState.RUNNING, "reason": Reason.LOST, "end": "lost"}
+    assert transitions.requeue(which, **options) is None
+    assert not transitions.move_task(which, expect=TaskState.RUNNING, to=TaskState.FAILED)
+    expire(run)
+    assert transitions.requeue(which, **options) is not None
+
+
+def test_after_an_outage_workers_may_renew_first(settings: Any, reload_conf: Callable[[], None]) -> None:
+    settings.CELERIAC = {**settings.CELERIAC, "LEASE_RENEW_SECONDS": 0.2}
+    reload_conf()
+    run = start(dag(a={}))
+    held(run, "a")
+    expire(run)
+    assert sweep(gap=conf.LEASE_SECONDS).lost == 0
+    eventually(lambda: sweep().lost == 1, 5)
+
+
+def test_the_child_of_a_stopped_task_is_stopped_too() -> None:
+    publish(dag("child", x={}))
+    run = start(dag("parent", s={"type": "subdag", "parameters": {"dag_id": "child"}}))
+    do(run, "s", Spawn(dag_id="child"))
+    transitions.cancel_tasks(run.pk, Reason.CANCELLED_BY_USER)  # and whoever did it died before the children's turn
+    assert sweep().orphans == 1
+    child = DagRun.objects.get(parent__run=run)
+    assert (state(child), child.reason) == ("cancelled", "parent_ended")
+
+
+def test_an_old_childs_end_does_not_settle_a_later_try() -> None:
+    publish(dag("child", x={}))
+    task = {"type": "subdag", "parameters": {"dag_id": "child"}, "retry": {"max_attempts": 2, "delay": 0}}
+    run = start(dag("parent", s=task))
+    do(run, "s", Spawn(dag_id="child"))
+    first = DagRun.objects.get(parent__run=run)
+    do(first, "x", Fail(message="no"))
+    assert sweep().due == 1
+    do(run, "s", Spawn(dag_id="child"))
+    parent = TaskExecution.objects.get(run=run)
+    settle_parent(parent.pk, first.pk, RunState.FAILED)  # a process that had stalled since the first child's end
+    assert states(run) == {"s": "deferred"}
+
+
+def test_a_run_that_cannot_be_mended_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = start(dag("bad", a={})), start(dag("good", a={}))
+    for run in (bad, good):
+        held(run, "a")
+        expire(run)
+    real = plans.plan_of
+
+    def plan_of(version_id: int) -> Plan:
+        if version_id == bad.version_id:
+            raise ValueError("plan format 99")
+        return real(version_id)
+
+    monkeypatch.setattr(plans, "plan_of", plan_of)
+    assert sweep().lost == 1
+    assert (states(bad), states(good)) == ({"a": "running"}, {"a": "queued"})

@@ -16,6 +16,7 @@ from workflows.core.errors import LostClaim
 from workflows.core.outcome import Retry
 from workflows.core.states import Reason, RunState
 from workflows.engine import control, sql, transitions
+from workflows.engine.rows import Claim
 from workflows.models import DagVersion, Event, TaskAttempt, TaskExecution
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
@@ -109,7 +110,7 @@ def test_a_cancelled_run_refuses_late_results() -> None:
 
 def test_a_claim_waits_for_a_cancel_and_then_finds_nothing() -> None:
     run = start(dag(a={}))
-    found: list[transitions.Claim | None] = []
+    found: list[Claim | None] = []
 
     def try_to_claim() -> None:
         try:
@@ -171,7 +172,7 @@ def test_two_upstreams_that_finish_together_release_the_join_once() -> None:
     claims = [held(run, n) for n in names]
     barrier, ready = threading.Barrier(len(claims)), []
 
-    def finish_one(mine: transitions.Claim) -> None:
+    def finish_one(mine: Claim) -> None:
         barrier.wait()
         try:
             ready.extend(d.ready for d in end(mine, Done()).after.dispatches)
@@ -193,7 +194,7 @@ def test_two_last_leaves_that_finish_together_end_the_run() -> None:
     claims = [held(run, f"leaf{i}") for i in range(6)]
     barrier = threading.Barrier(6)
 
-    def finish_one(mine: transitions.Claim) -> None:
+    def finish_one(mine: Claim) -> None:
         barrier.wait()
         try:
             end(mine, Done())
@@ -239,6 +240,16 @@ def test_versions_cannot_change_even_through_the_orm() -> None:
     with pytest.raises(IntegrityError, match="immutable"):
         DagVersion.objects.update(note="a note may change", plan={})
     assert DagVersion.objects.update(note="a note may change") == 1
+
+
+def test_half_surrogate_pairs_end_in_a_clear_failure() -> None:
+    run = start(dag(a={}, b={}))
+    do(run, "a", Done(output={"emoji": "\ud83d"}))
+    do(run, "b", Fail(message="no such file: 'caf\udce9.txt'", output={"name": "caf\udce9"}))
+    messages = dict(TaskExecution.objects.filter(run=run).values_list("task_id", "message"))
+    assert states(run) == {"a": "failed", "b": "failed"}
+    assert "surrogate" in messages["a"]
+    assert messages["b"] == "no such file: 'caf?.txt'"
 
 
 def test_output_limits_fail_the_task(settings: Any, reload_conf: Callable[[], None]) -> None:

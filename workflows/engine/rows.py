@@ -1,0 +1,76 @@
+"""What the statements of `engine.transitions` are asked with and answer with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from workflows.core.states import TaskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A queued task execution, waiting for its message."""
+
+    position: int
+    attempt: int
+    map_index: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a worker holds after a claim: the right to run one attempt until the lease ends."""
+
+    execution_id: int
+    run_id: int
+    position: int
+    map_index: int
+    attempt: int
+    token: UUID
+    failures: int
+    version_id: int
+    params: dict[str, Any]
+    logical_date: datetime | None
+    trigger: str
+    external_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Below:
+    """A task below a settled one, after its counters moved."""
+
+    position: int
+    map_index: int
+    attempt: int
+    state: TaskState
+    waiting_on: int
+    failed: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeeded:
+    """What a success did below.
+
+    `ready` became queued; `undecided` says that a task's upstreams have all settled, not all well, and its verdict is
+    open; `maybe_over` that nothing below is left unsettled.
+    """
+
+    ready: tuple[Ready, ...] = ()
+    undecided: bool = False
+    maybe_over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """Names one attempt: what a caller without a token (a signal, the reconciler) knows of it.
+
+    With `expired` it is that attempt only while its lease is over: a worker may have renewed it since it was looked at.
+    """
+
+    execution_id: int
+    attempt: int
+    token: UUID | None = None
+    expired: bool = False
