@@ -160,6 +160,10 @@ CELERY_IMPORTS = ["examples.shop.tasks"] if (BASE_DIR / "examples").is_dir() els
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+# A second clock for the reconciler, beside the process of its own; what waits longer than a tick is dropped.
+CELERY_BEAT_SCHEDULE = {
+    "celeriac-reconcile": {"task": "celeriac.reconcile", "schedule": 10.0, "options": {"expire_seconds": 10}},
+}
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SYNC_EVERY = 1
 DJANGO_CELERY_BEAT_TZ_AWARE = True
