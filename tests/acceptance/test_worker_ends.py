@@ -94,7 +94,7 @@ def test_a_pool_child_that_is_killed_costs_one_attempt(stage: Stage) -> None:
         *("queued>running", "running>success"),
     ]
     assert (stage.execution(run, "t").losses, stage.execution(run, "t").failures) == (1, 0)
-    eventually(lambda: len(pool(stage)) == len(size) and child not in pool(stage), 10)
+    eventually(lambda: len(pool(stage)) == len(size) and child not in pool(stage), 40)
     stage.check(run)
 
 

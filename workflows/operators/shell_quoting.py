@@ -94,7 +94,9 @@ class _Walker:
         if comment:
             self.out.append(MARK.sub(self._plain, comment[0]))
             return comment.end()
-        if _HARD.match(self.text, at) or self.text.startswith(f"\\{OPEN}", at):
+        # A comment after an operator, the middle of a word after a substitution: which it is, only the shell knows.
+        hash_in_doubt = char == "#" and not self.quotes and at > 0 and self.text[at - 1] in ")<>"
+        if hash_in_doubt or _HARD.match(self.text, at) or self.text.startswith(f"\\{OPEN}", at):
             self.certain = False
             return self._copy(at + 1, at)
         if char == "\\":

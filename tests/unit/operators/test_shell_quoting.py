@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.operators.fakes import context, run
@@ -93,6 +93,8 @@ BOOM = "boom() { printf PWNED; }\n"
 ATTACK = "';\"; $(boom) `boom` ;boom; '\nboom\n#"
 
 
+@example(before="($)#", after="")
+@example(before="$(a)#'\n", after="")
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="a'\"\\$`(){}<#\n; ", max_size=14), st.text(alphabet="a'\"\\$`(){}<#\n; ", max_size=6))
 def test_in_any_text_a_value_is_quoted_or_refused_but_never_run(before, after):
