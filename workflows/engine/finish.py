@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from workflows.conf import conf
@@ -48,15 +49,20 @@ def _succeeded(held: Claim, plan: Plan, task: PlannedTask, outcome: Done) -> Fin
         output = None if outcome.output is None else transitions.json_text(outcome.output)
     except (TypeError, ValueError) as error:
         return _failed(held, plan, task, Fail(message=f"the output is not JSON: {error}", permanent=True), 0.0)
-    if output is not None and (too_large := _too_large(output)):
-        return _failed(held, plan, task, too_large, 0.0)
+    if output is not None and (refusal := _unstorable(output)):
+        return _failed(held, plan, task, refusal, 0.0)
     if outcome.branch is None and all(plan.tasks[p].plain for p in task.downstream):
         return _plainly(held, plan, task, output)
     return _settled(held, plan, TaskState.SUCCESS, output=output, branch=outcome.branch)
 
 
-def _too_large(output: str) -> Fail | None:
-    if "\\u0000" in output:
+# An escaped NUL, and not the six characters of its escape behind a backslash that is itself escaped.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def _unstorable(output: str) -> Fail | None:
+    """Why JSON text cannot be kept as an output; None when it can."""
+    if _NUL.search(output):
         return Fail(message="the output holds a NUL character, which PostgreSQL cannot store", permanent=True)
     try:
         size = len(output.encode())
@@ -169,7 +175,7 @@ def _partial(outcome: Fail | Retry) -> str | None:
         text = transitions.json_text(outcome.output)
     except (TypeError, ValueError):
         return None
-    return None if _too_large(text) else text
+    return None if _unstorable(text) else text
 
 
 def _spawned(held: Claim, plan: Plan, outcome: Spawn) -> Finished:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workflows.core.states import TaskState
-from workflows.engine import plans, sql
-from workflows.models import DagRun, LogChunk, TaskExecution
+from workflows.engine import sql
+from workflows.models import DagRun, LogChunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +68,6 @@ def state_counts(run_id: int) -> dict[TaskState, int]:
     """How many tasks of a run are in each state; states without tasks are left out."""
     rows = sql.run("SELECT state, count(*) FROM workflows_taskexecution WHERE run_id = %s GROUP BY state", (run_id,))
     return {TaskState(state): count for state, count in rows}
-
-
-def upstream_ids(task: TaskExecution) -> list[str]:
-    """The ids of a task execution's direct upstreams."""
-    plan = plans.plan_of(task.run.version_id)
-    return [plan.tasks[p].id for p in plan.tasks[task.position].upstream]
 
 
 def is_over(run_id: int) -> bool:

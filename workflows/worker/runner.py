@@ -9,9 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import psycopg
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import DatabaseError
 from pydantic import ValidationError
 
 from workflows.conf import conf
@@ -99,9 +97,11 @@ def run(held: Claim) -> tuple[Finished, Plan, PlannedTask]:
     except SoftTimeLimitExceeded:
         # The limit struck just after the operator's return.
         return finish(held, plan, _timed_out(task), chance=0.5), plan, task
-    except (LostClaim, psycopg.Error, DatabaseError):
+    except LostClaim:
         raise
     except Exception as error:
+        if sql.is_lost(error):
+            raise  # nothing can be written now: the lease brings the task back
         # An outcome that cannot be written: say so, instead of leaving the attempt to its lease, again and again.
         process_log.exception("the outcome of task execution %d could not be written", held.execution_id)
         fail = Fail(message=f"the outcome could not be written: {type(error).__name__}: {error}", permanent=True)

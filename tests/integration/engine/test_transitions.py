@@ -252,6 +252,13 @@ def test_half_surrogate_pairs_end_in_a_clear_failure() -> None:
     assert messages["b"] == "no such file: 'caf?.txt'"
 
 
+def test_text_about_a_nul_character_is_not_one() -> None:
+    run = start(dag(a={}, b={}))
+    do(run, "a", Done(output='{"escaped": "\\u0000"}'))  # a backslash and five characters, as in JSON within JSON
+    do(run, "b", Done(output="\\\x00"))  # a backslash, and then the character itself
+    assert states(run) == {"a": "success", "b": "failed"}
+
+
 def test_output_limits_fail_the_task(settings: Any, reload_conf: Callable[[], None]) -> None:
     settings.CELERIAC = {**settings.CELERIAC, "OUTPUT_MAX_BYTES": 100}
     reload_conf()
