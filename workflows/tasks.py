@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from celery import current_app
 
-from workflows.worker import consume, signals
+from workflows.worker import beat, consume, signals
 from workflows.worker.tasks import run_task, tick
 
-__all__ = ["run_task", "signals", "tick"]
+__all__ = ["beat", "run_task", "signals", "tick"]
 
 consume.install(current_app)

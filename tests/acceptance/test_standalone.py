@@ -145,7 +145,7 @@ def test_kill_9_leaves_nothing_and_a_second_start_keeps_the_data(start: Start, p
         assert session.execute("select answer from keepsake").fetchone() == (42,)
     second.popen.terminate()
     assert second.wait() == 0, second.output
-    assert second.stopped() == ORDER
+    assert second.stopped() == ORDER, second.output
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an ordinary user")
@@ -162,7 +162,7 @@ def test_runs_as_an_ordinary_user(start: Start, place: Path) -> None:
     family = process.family()
     process.interrupt()
     assert process.wait() == 0, process.output
-    assert process.stopped() == ORDER
+    assert process.stopped() == ORDER, process.output
     assert living(family) == []
 
 
