@@ -8,14 +8,14 @@ from dataclasses import fields
 from pathlib import Path
 
 from workflows.conf import Conf
-from workflows.core.states import RUN_MOVES, TASK_FINAL, TASK_MOVES, TaskState
+from workflows.core.states import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES, RunState, TaskState
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_database_knows_the_same_moves() -> None:
-    sql = importlib.import_module("workflows.migrations.0002_guards").MOVES
-    task, run = (set(re.findall(r"'(\w+>\w+)'", block)) for block in sql.split("CREATE FUNCTION celeriac_run_move"))
+    sql = importlib.import_module("workflows.migrations.0004_moves").MOVES
+    task, run = (set(re.findall(r"'(\w+>\w+)'", block)) for block in sql.split("FUNCTION celeriac_run_move"))
     assert task == {f"{a}>{b}" for a, b in TASK_MOVES}
     assert run == {f"{a}>{b}" for a, b in RUN_MOVES}
 
@@ -26,8 +26,9 @@ def test_the_documentation_knows_the_same_moves() -> None:
     assert moves == {(str(a), str(b)) for a, b in TASK_MOVES}
 
 
-def test_final_states_are_never_left() -> None:
-    assert not [move for move in TASK_MOVES if move[0] in TASK_FINAL]
+def test_final_states_are_left_by_being_reopened_only() -> None:
+    assert {move for move in TASK_MOVES if move[0] in TASK_FINAL} == {(s, TaskState.PENDING) for s in TASK_FINAL}
+    assert {move for move in RUN_MOVES if move[0] in RUN_FINAL} == {(s, RunState.RUNNING) for s in RUN_FINAL}
     assert {b for _, b in TASK_MOVES} | {TaskState.PENDING} == set(TaskState)
 
 

@@ -37,7 +37,7 @@ def service(tick: Callable[[], float]) -> tuple[Service, list[str]]:
         def close(self) -> None:
             done.append("saved")
 
-    made = Service(Celery("beat-test", broker="memory://"), scheduler_cls=Ticking)
+    made = Service(Celery("beat-test", broker="memory://", set_as_current=False), scheduler_cls=Ticking)
     return made, done
 
 

@@ -49,6 +49,9 @@ def compile_plan(spec: DagSpec, bounds: Bounds) -> Plan:
     return Plan(
         dag_id=spec.id,
         timeout=spec.config.timeout,
+        max_active_runs=spec.config.max_active_runs,
+        max_parallel=spec.config.max_parallel_tasks,
+        priority=spec.config.priority,
         tasks=tasks,
         levels=tuple(tuple(level) for level in graph.levels(upstreams)),
         critical_path=tuple(graph.critical_path(upstreams)),
@@ -92,6 +95,10 @@ def _planned(task: TaskSpec, position: Mapping[str, int], downstream: Iterable[i
         plain=rule is TriggerRule.ALL_SUCCESS and not is_target,
         branches=tuple(sorted({position[target] for target in _branches(task)})),
         templated=templating.is_template(task.parameters),
+        foreach=task.foreach,
+        foreach_limit=task.foreach_concurrency,
+        slots=task.pool_slots,
+        own_priority="priority" in task.model_fields_set,
     )
 
 

@@ -40,6 +40,10 @@ class PlannedTask:
     plain: bool  # all_success and not a branch target: its verdict follows from counts in SQL, in one statement
     branches: tuple[int, ...]  # of a conditional: the positions among its downstream that it chooses between
     templated: bool  # some parameter holds a template
+    foreach: Any = None  # what the task is mapped over: a list, a mapping or an expression; None: not mapped
+    foreach_limit: int | None = None  # items at one time
+    slots: int = 1  # of its pool
+    own_priority: bool = False  # said by the document; otherwise a run's priority goes before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,9 @@ class Plan:
     critical_path: tuple[int, ...]
     segments: tuple[Segment, ...]
     timeout: float | None = None
+    max_active_runs: int | None = None
+    max_parallel: int | None = None
+    priority: int | None = None  # of its runs
 
     @cached_property
     def by_id(self) -> dict[str, int]:
@@ -104,6 +111,9 @@ class Plan:
             "format": FORMAT,
             "dag_id": self.dag_id,
             "timeout": self.timeout,
+            "max_active_runs": self.max_active_runs,
+            "max_parallel": self.max_parallel,
+            "priority": self.priority,
             "tasks": [_task_json(task) for task in self.tasks],
             "levels": self.levels,
             "critical_path": self.critical_path,
@@ -118,6 +128,9 @@ class Plan:
         return cls(
             dag_id=data["dag_id"],
             timeout=data["timeout"],
+            max_active_runs=data.get("max_active_runs"),
+            max_parallel=data.get("max_parallel"),
+            priority=data.get("priority"),
             tasks=tuple(_task(item) for item in data["tasks"]),
             levels=tuple(tuple(level) for level in data["levels"]),
             critical_path=tuple(data["critical_path"]),

@@ -144,6 +144,8 @@ class TaskDefaults(SpecModel):
     """Whether a failure counts as a success for what comes after, and for the run."""
     at_most_once: StrictBool = False
     """Never try again once a worker has started the task, even if that worker is lost."""
+    pool_slots: Annotated[StrictInt, Field(ge=1, le=1000)] = 1
+    """How many slots of its pool the task holds while it runs; matters where the pool has a limit."""
 
 
 class TaskSpec(TaskDefaults):
@@ -168,9 +170,9 @@ class TaskSpec(TaskDefaults):
     condition: str | None = None
     """An expression; the task is skipped when it is false."""
     foreach: JsonValue = None
-    """Not available yet."""
+    """Run the task once for each item: a list, a mapping, or an expression that gives one."""
     foreach_concurrency: Annotated[StrictInt, Field(ge=1)] | None = None
-    """Not available yet."""
+    """How many items run at one time; no limit when left out."""
 
     @property
     def is_conditional(self) -> bool:
@@ -266,6 +268,8 @@ class ConfigSpec(SpecModel):
     """Runs of the DAG at one time."""
     max_parallel_tasks: Annotated[StrictInt, Field(ge=1)] | None = None
     """Tasks of one run at one time."""
+    priority: Annotated[StrictInt, Field(ge=0, le=9)] | None = None
+    """Of runs, and of their tasks that have none of their own: 9 goes first, 0 last."""
     timeout: PositiveDuration | None = None
     """Longest time of a run."""
     tags: tuple[Tag, ...] = ()

@@ -74,9 +74,15 @@ TASK_MOVES: frozenset[tuple[TaskState, TaskState]] = frozenset(
         (_T.DEFERRED, _T.FAILED),
         (_T.DEFERRED, _T.RETRYING),
         (_T.DEFERRED, _T.CANCELLED),
+        (_T.DEFERRED, _T.QUEUED),  # woken: it looks again whether what it waits for has come
         (_T.RETRYING, _T.QUEUED),
         (_T.RETRYING, _T.CANCELLED),
+        (_T.PENDING, _T.DEFERRED),  # a mapped task that was reopened for some of its items
     }
+    # An operator marks what has not settled by itself.
+    | {(old, new) for old in (_T.PENDING, _T.QUEUED, _T.RETRYING) for new in (_T.SUCCESS, _T.FAILED)}
+    # An operator's surgery reopens what has settled; nothing else leaves a final state.
+    | {(old, _T.PENDING) for old in TASK_FINAL}
 )
 
 _R = RunState
@@ -84,10 +90,12 @@ RUN_MOVES: frozenset[tuple[RunState, RunState]] = frozenset(
     {
         (_R.PENDING, _R.RUNNING),
         (_R.PENDING, _R.CANCELLED),
+        (_R.PENDING, _R.FAILED),  # its deadline passed before its turn came
         (_R.RUNNING, _R.SUCCESS),
         (_R.RUNNING, _R.FAILED),
         (_R.RUNNING, _R.CANCELLED),
     }
+    | {(old, _R.RUNNING) for old in RUN_FINAL}  # reopened by an operator
 )
 
 
@@ -114,3 +122,10 @@ class Reason(StrEnum):
     UNKNOWN_TASK = "unknown_task"  # no worker knows the registered Celery task
     CANCELLED_BY_USER = "cancelled_by_user"
     PARENT_ENDED = "parent_ended"
+    ITEMS_FAILED = "items_failed"  # a mapped task of which some items failed
+    ITEM_GONE = "item_gone"  # the list has become shorter since the item ran first
+    REJECTED = "rejected"  # an approval was answered with no
+    AWAITED = "awaited"  # a deferred task is looked at again
+    MARKED_BY_USER = "marked_by_user"
+    CLEARED_BY_USER = "cleared_by_user"
+    OVERLAP = "overlap"  # the next scheduled run took its place

@@ -34,6 +34,7 @@ def launch(
     external_id: str | None = None,
     user: AbstractBaseUser | None = None,
     on_commit: bool = False,
+    origin: Origin | None = None,
 ) -> DagRun:
     """Start a run of a DAG's current version, or of a given version; returns it, running.
 
@@ -50,7 +51,22 @@ def launch(
         external_id=external_id,
         user=user,
         on_commit=on_commit,
+        origin=origin,
     ).run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a run comes from, when nobody asked for it by hand, and what it is about.
+
+    `interval_end` ends the data interval that begins at the logical date; `cause_id` is the run of another DAG whose
+    success starts this one; `priority` (0 to 9) goes before that of the document.
+    """
+
+    interval_end: datetime | None = None
+    backfill_id: int | None = None
+    cause_id: int | None = None
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +86,12 @@ def launch_once(
     external_id: str | None = None,
     user: AbstractBaseUser | None = None,
     on_commit: bool = False,
+    origin: Origin | None = None,
 ) -> Launched:
-    """`launch`, for callers that want to know whether the run is new."""
+    """`launch`, for callers that want to know whether the run is new.
+
+    A schedule, a backfill or an `after` starts one run for each logical date: where it exists, that one is returned.
+    """
     if transaction.get_connection().in_atomic_block and not on_commit:
         raise RuntimeError(
             "launch() was called inside a transaction: pass on_commit=True, so that it starts when yours commits"
@@ -83,14 +103,19 @@ def launch_once(
     date = logical_date or datetime.now(UTC)
     values = checked_params(version, params or {}, date)
     with sql.on_django(), transaction.atomic():
-        run_id = _insert(version, values, trigger, date, external_id, user)
+        run_id = _insert(version, values, trigger, date, external_id, user, origin or Origin())
         after = _start(run_id, version.pk) if run_id else Consequences()
         transaction.on_commit(lambda: follow_up(after))
     if run_id:
         return Launched(run=DagRun.objects.get(pk=run_id), created=True)
+    if trigger in ONCE_A_DATE and external_id is None:
+        return Launched(run=DagRun.objects.get(dag=version.dag, logical_date=date, trigger=trigger), created=False)
     earlier = _earlier(dag, external_id)  # another caller was faster by a moment
-    assert earlier is not None, "only a used external id keeps a run from being inserted"
+    assert earlier is not None, "only a used external id or logical date keeps a run from being inserted"
     return _replayed(earlier, params or {}, logical_date)
+
+
+ONCE_A_DATE = ("schedule", "backfill", "after")  # as the constraint `dagrun_logical_date` says
 
 
 def _earlier(dag: str | DagVersion, external_id: str | None) -> DagRun | None:
@@ -149,9 +174,9 @@ def checked_params(version: DagVersion, given: Mapping[str, Any], logical_date: 
 _INSERT = """
 INSERT INTO workflows_dagrun
        (dag_id, version_id, state, reason, trigger, triggered_by_id, logical_date, external_id, params, deadline_at,
-        parent_id, depth)
-VALUES (%s, %s, 'pending', '', %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s, %s)
-ON CONFLICT (dag_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
+        parent_id, depth, interval_end, backfill_id, cause_id, priority)
+VALUES (%s, %s, 'pending', '', %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s, %s, %s, %s, %s, %s)
+ON CONFLICT DO NOTHING
 RETURNING id
 """
 
@@ -163,8 +188,10 @@ def _insert(
     date: datetime,
     external_id: str | None,
     user: AbstractBaseUser | None,
+    origin: Origin,
 ) -> int | None:
-    """The new run's id, or None when the external id is taken."""
+    """The new run's id, or None when the external id, or the one run of its logical date, is taken."""
+    plan = plans.plan_of(version.pk)
     rows = sql.run(
         _INSERT,
         (
@@ -175,9 +202,13 @@ def _insert(
             date,
             external_id,
             Jsonb(values),
-            plans.plan_of(version.pk).timeout,
+            plan.timeout,
             None,
             0,
+            origin.interval_end,
+            origin.backfill_id,
+            origin.cause_id,
+            plan.priority if origin.priority is None else origin.priority,
         ),
     )
     return int(rows[0][0]) if rows else None
@@ -271,6 +302,10 @@ def start_child(held: Claim, child: Child) -> Consequences:
             plan.timeout,
             held.execution_id,
             child.depth,
+            None,
+            None,
+            None,
+            held.priority if plan.priority is None else plan.priority,
         ),
     )
     return _start(rows[0][0], child.version.pk)
@@ -280,6 +315,7 @@ __all__ = [
     "CannotSpawn",
     "Child",
     "Launched",
+    "Origin",
     "checked_params",
     "current_version",
     "follow_up",

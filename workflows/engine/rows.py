@@ -35,6 +35,9 @@ class Claim:
     logical_date: datetime | None
     trigger: str
     external_id: str | None
+    interval_end: datetime | None = None
+    priority: int | None = None  # of the run
+    item: Any = None  # of a mapped task's item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,10 +28,10 @@ WITH claimed AS (
            lease_until = now() + make_interval(secs => %(lease)s), started_at = now(), sent_at = NULL
       FROM workflows_dagrun r, (SELECT pg_advisory_xact_lock_shared(%(key)s)) AS held
      WHERE t.run_id = %(run)s AND t.position = %(position)s AND t.map_index = %(map_index)s
-       AND t.attempt = %(attempt)s AND t.state = 'queued'
+       AND t.attempt = %(attempt)s AND t.state = 'queued' AND NOT t.held
        AND r.id = t.run_id AND r.state = 'running' AND r.paused_at IS NULL
  RETURNING t.id, t.run_id, t.task_id, t.attempt, t.failures,
-           r.version_id, r.params, r.logical_date, r.trigger, r.external_id
+           r.version_id, r.params, r.logical_date, r.trigger, r.external_id, r.interval_end, r.priority, t.item
 ), tried AS (
     INSERT INTO workflows_taskattempt (task_execution_id, number, token, node)
     SELECT id, attempt, %(token)s, %(node)s FROM claimed
@@ -39,11 +39,12 @@ WITH claimed AS (
     INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, node)
     SELECT run_id, id, task_id, attempt, 'queued', 'running', %(node)s FROM claimed
 )
-SELECT id, failures, version_id, params, logical_date, trigger, external_id FROM claimed
+SELECT id, failures, version_id, params, logical_date, trigger, external_id, interval_end, priority, item FROM claimed
 """
 
 _CLAIMED_BEFORE = """
-SELECT t.id, t.failures, r.version_id, r.params, r.logical_date, r.trigger, r.external_id
+SELECT t.id, t.failures, r.version_id, r.params, r.logical_date, r.trigger, r.external_id, r.interval_end, r.priority,
+       t.item
   FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
  WHERE t.run_id = %(run)s AND t.position = %(position)s AND t.map_index = %(map_index)s AND t.token = %(token)s
 """
@@ -77,7 +78,7 @@ def claim(
     rows = sql.persist(ask)
     if not rows:
         return None
-    execution_id, failures, version_id, params, logical_date, trigger, external_id = rows[0]
+    execution_id, failures, version_id, params, logical_date, trigger, external_id, until, priority, item = rows[0]
     return Claim(
         execution_id=execution_id,
         run_id=run_id,
@@ -91,6 +92,9 @@ def claim(
         logical_date=logical_date,
         trigger=trigger,
         external_id=external_id,
+        interval_end=until,
+        priority=priority,
+        item=item,
     )
 
 

@@ -33,6 +33,23 @@ class Dag(models.Model):
         related_name="+",
     )
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
+    template = models.ForeignKey(
+        "DagTemplate",
+        models.SET_NULL,
+        verbose_name=_("template"),
+        null=True,
+        blank=True,
+        related_name="dags",
+    )
+    template_values = models.JSONField(_("template values"), null=True, blank=True)
+    hook_nonce = models.CharField(
+        _("hook nonce"),
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("What the secret of its webhook is made from; empty when runs cannot be started by webhook."),
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True)
@@ -84,3 +101,25 @@ class DagVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.dag} v{self.number}"
+
+
+class DagTemplate(models.Model):
+    """A document with parameters of its own, from which DAGs are generated."""
+
+    name = models.SlugField(_("name"), max_length=100, unique=True)
+    title = models.CharField(_("title"), max_length=250, blank=True)
+    description = models.TextField(_("description"), blank=True)
+    document = models.JSONField(_("document"))
+    source = models.TextField(_("source text"), help_text=_("The text as it was given, byte for byte."))
+    source_format = models.CharField(_("source format"), max_length=4, choices=[("yaml", "YAML"), ("json", "JSON")])
+    content_hash = models.CharField(_("content hash"), max_length=80)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("DAG template")
+        verbose_name_plural = _("DAG templates")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

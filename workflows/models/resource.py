@@ -13,6 +13,12 @@ class NodePool(models.Model):
 
     name = models.SlugField(_("name"), max_length=80, unique=True)
     description = models.CharField(_("description"), max_length=500, blank=True)
+    slots = models.PositiveIntegerField(
+        _("slots"),
+        null=True,
+        blank=True,
+        help_text=_("How many slots its tasks may hold at one time, over all runs; empty for no limit."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now())
 
     class Meta:

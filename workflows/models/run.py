@@ -35,7 +35,7 @@ class DagRunQuerySet(models.QuerySet["DagRun"]):
 class DagRun(models.Model):
     """One run of one version of a DAG."""
 
-    TRIGGERS = [(t, t) for t in ("manual", "api", "schedule", "backfill", "subdag", "code")]
+    TRIGGERS = [(t, t) for t in ("manual", "api", "schedule", "backfill", "subdag", "code", "after", "webhook")]
 
     dag = models.ForeignKey(Dag, models.CASCADE, verbose_name=_("DAG"), related_name="runs")
     version = models.ForeignKey(DagVersion, models.PROTECT, verbose_name=_("version"), related_name="runs")
@@ -51,6 +51,26 @@ class DagRun(models.Model):
         related_name="+",
     )
     logical_date = models.DateTimeField(_("logical date"), null=True, blank=True)
+    # The span of time that a scheduled run is about: from its logical date to the next.
+    interval_end = models.DateTimeField(_("end of data interval"), null=True, blank=True)
+    priority = models.SmallIntegerField(
+        _("priority"),
+        null=True,
+        blank=True,
+        help_text=_("0 to 9, 9 first: that of its tasks, where they have none of their own."),
+    )
+    backfill = models.ForeignKey(
+        "Backfill", models.SET_NULL, verbose_name=_("backfill"), null=True, blank=True, related_name="runs"
+    )
+    cause = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        verbose_name=_("cause"),
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("The run of another DAG whose success started this one."),
+    )
     external_id = models.CharField(_("external id"), max_length=250, null=True, blank=True)
     params = models.JSONField(_("parameters"), default=dict, blank=True)
     parent = models.ForeignKey(
@@ -67,6 +87,10 @@ class DagRun(models.Model):
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     deadline_at = models.DateTimeField(_("deadline"), null=True, blank=True)
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
+    late_at = models.DateTimeField(
+        _("late at"), null=True, blank=True, help_text=_("When it is late; empty once that was told.")
+    )
+    deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True)
 
     objects = DagRunQuerySet.as_manager()
 
@@ -92,7 +116,7 @@ class DagRun(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["dag", "logical_date", "trigger"],
-                condition=Q(trigger__in=["schedule", "backfill"]),
+                condition=Q(trigger__in=["schedule", "backfill", "after"]),
                 name="dagrun_logical_date",
             ),
         ]
@@ -100,6 +124,8 @@ class DagRun(models.Model):
             models.Index(fields=["state"], condition=Q(ended_at__isnull=True), name="dagrun_unfinished"),
             models.Index(fields=["dag", "-id"], name="dagrun_of_dag"),
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="dagrun_child"),
+            models.Index(fields=["dag", "id"], condition=Q(state="pending"), name="dagrun_waiting"),
+            models.Index(fields=["late_at"], condition=Q(late_at__isnull=False), name="dagrun_late"),
         ]
 
     def __str__(self) -> str:
@@ -132,7 +158,13 @@ class TaskExecution(models.Model):
         _("failures"), default=0, db_default=0, help_text=_("Failed attempts that count as tries.")
     )
     losses = models.IntegerField(_("losses"), default=0, db_default=0, help_text=_("Attempts lost with their worker."))
+    # Of a mapped task: its own row (map index -1) waits for its items, each a row of its own.
+    item = models.JSONField(_("item"), null=True, blank=True)
     queue = models.CharField(_("queue"), max_length=100)
+    # A gated task is subject to a limit; while queued it is held until the limit has room, and no message is sent.
+    gated = models.BooleanField(_("gated"), default=False, db_default=False)
+    held = models.BooleanField(_("held"), default=False, db_default=False)
+    slots = models.SmallIntegerField(_("slots"), default=1, db_default=1)
     priority = models.SmallIntegerField(_("priority"), default=5, db_default=5)
     # Held while running: what the fencing token and the lease protect.
     token = models.UUIDField(_("fencing token"), null=True, blank=True)
@@ -144,6 +176,9 @@ class TaskExecution(models.Model):
     )
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, blank=True)
+    wake_at = models.DateTimeField(
+        _("wake at"), null=True, blank=True, help_text=_("When a deferred task is looked at again.")
+    )
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     # Bound on the wall time of an attempt; NULL for none. Seconds.
     timeout = models.FloatField(_("timeout"), null=True, blank=True)
@@ -162,6 +197,11 @@ class TaskExecution(models.Model):
             models.Index(fields=["state"], condition=Q(state__in=_TASK_ACTIVE), name="task_active"),
             models.Index(fields=["run"], condition=Q(ended_at__isnull=True), name="task_unsettled"),
             models.Index(fields=["run"], condition=Q(state=TaskState.PENDING, waiting_on=0), name="task_undecided"),
+            models.Index(
+                fields=["run", "position"], condition=Q(ended_at__isnull=True, map_index__gte=0), name="task_open_item"
+            ),
+            models.Index(fields=["queue"], condition=Q(gated=True, ended_at__isnull=True), name="task_gated"),
+            models.Index(fields=["wake_at"], condition=Q(wake_at__isnull=False), name="task_wakes"),
         ]
 
     def __str__(self) -> str:

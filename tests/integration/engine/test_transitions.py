@@ -211,12 +211,15 @@ def test_two_last_leaves_that_finish_together_end_the_run() -> None:
 
 
 ILLEGAL = [
-    "UPDATE workflows_taskexecution SET state = 'success', ended_at = now()",  # queued → success
+    "UPDATE workflows_taskexecution SET state = 'skipped', ended_at = now()",  # queued → skipped
     "UPDATE workflows_taskexecution SET state = 'running'",  # without a lease
     "UPDATE workflows_taskexecution SET ended_at = now()",
     "UPDATE workflows_taskexecution SET waiting_on = -1",
     "UPDATE workflows_taskexecution SET priority = 10",
     "UPDATE workflows_taskexecution SET next_attempt_at = now()",
+    "UPDATE workflows_taskexecution SET wake_at = now()",
+    "UPDATE workflows_taskexecution SET held = true",  # without a limit
+    "UPDATE workflows_taskexecution SET slots = 0",
     "UPDATE workflows_taskexecution SET lease_until = now()",
     "UPDATE workflows_taskexecution SET state = 'unheard'",
     "UPDATE workflows_dagrun SET state = 'pending'",

@@ -1,0 +1,101 @@
+"""When runs start by themselves, and runs of the past on demand."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from workflows.models.definition import Dag
+from workflows.models.run import DagRun
+
+
+class Schedule(models.Model):
+    """When a DAG runs by itself: what its current version says, and how far it was followed."""
+
+    dag = models.OneToOneField(Dag, models.CASCADE, verbose_name=_("DAG"), related_name="schedule")
+    spec = models.JSONField(_("specification"), help_text=_("The `schedule` of the document, as it was resolved."))
+    periodic_task = models.OneToOneField(
+        "django_celery_beat.PeriodicTask",
+        models.SET_NULL,
+        verbose_name=_("beat entry"),
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    # Every due date up to here has been dealt with: a run, or a decision that there is none.
+    cursor = models.DateTimeField(_("dealt with up to"), null=True, blank=True)
+    next_at = models.DateTimeField(_("next run at"), null=True, blank=True)
+    ticked_at = models.DateTimeField(_("last tick"), null=True, blank=True)
+    message = models.TextField(_("message"), blank=True, default="", db_default="")
+    created_at = models.DateTimeField(_("created at"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
+        ordering = ["dag"]
+        indexes = [models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="schedule_next")]
+
+    def __str__(self) -> str:
+        return str(self.dag)
+
+
+class Backfill(models.Model):
+    """Runs of a DAG for a range of past dates, some at a time."""
+
+    STATES = [(s, s) for s in ("running", "paused", "done", "cancelled")]
+
+    dag = models.ForeignKey(Dag, models.CASCADE, verbose_name=_("DAG"), related_name="backfills")
+    state = models.CharField(_("state"), max_length=16, choices=STATES, default="running")
+    start = models.DateTimeField(_("from"))
+    end = models.DateTimeField(_("to"))
+    newest_first = models.BooleanField(_("newest first"), default=False)
+    concurrency = models.PositiveIntegerField(_("runs at one time"), default=1)
+    params = models.JSONField(_("parameters"), default=dict, blank=True)
+    downstream = models.BooleanField(
+        _("downstream too"), default=False, help_text=_("Also the DAGs that run after this one.")
+    )
+    parent = models.ForeignKey(
+        "self", models.CASCADE, verbose_name=_("caused by"), null=True, blank=True, related_name="children"
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("created by"), null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(_("created at"), db_default=Now())
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("backfill")
+        verbose_name_plural = _("backfills")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(end__gte=F("start")), name="backfill_range"),
+            models.CheckConstraint(condition=Q(concurrency__gte=1), name="backfill_concurrency"),
+            models.CheckConstraint(
+                condition=Q(state__in=["done", "cancelled"], ended_at__isnull=False)
+                | Q(state__in=["running", "paused"], ended_at__isnull=True),
+                name="backfill_ended_iff_over",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"backfill {self.pk}"
+
+
+class BackfillDate(models.Model):
+    """One date of a backfill. Without a run it is still to be started."""
+
+    backfill = models.ForeignKey(Backfill, models.CASCADE, verbose_name=_("backfill"), related_name="dates")
+    logical_date = models.DateTimeField(_("logical date"))
+    run = models.ForeignKey(DagRun, models.SET_NULL, verbose_name=_("run"), null=True, blank=True, related_name="+")
+
+    class Meta:
+        verbose_name = _("backfill date")
+        verbose_name_plural = _("backfill dates")
+        ordering = ["backfill", "logical_date"]
+        constraints = [models.UniqueConstraint(fields=["backfill", "logical_date"], name="backfill_date_once")]
+
+    def __str__(self) -> str:
+        return f"{self.backfill}: {self.logical_date:%Y-%m-%d %H:%M}"
