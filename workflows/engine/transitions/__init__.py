@@ -1,0 +1,30 @@
+"""The only code that writes a state (an architecture test keeps it so), by the kind of move.
+
+Every move is one guarded UPDATE whose row count says who won, with its event in the same statement. A lost race is not
+an error: the functions return None, False or fewer rows. Times are PostgreSQL's.
+"""
+
+from __future__ import annotations
+
+from workflows.engine.transitions.hot import claim, renew, succeed
+from workflows.engine.transitions.joins import count_down, resolve, undecided
+from workflows.engine.transitions.moves import cancel_tasks, move_run, move_task, requeue
+from workflows.engine.transitions.start import TaskRow, start_run
+from workflows.engine.transitions.text import MESSAGE_MAX, json_text
+
+__all__ = [
+    "MESSAGE_MAX",
+    "TaskRow",
+    "cancel_tasks",
+    "claim",
+    "count_down",
+    "json_text",
+    "move_run",
+    "move_task",
+    "renew",
+    "requeue",
+    "resolve",
+    "start_run",
+    "succeed",
+    "undecided",
+]

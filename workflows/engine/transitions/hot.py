@@ -1,0 +1,167 @@
+"""The moves of the hot path: claim, success, and the renewal of leases. One statement and one commit each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from workflows.core.states import TaskState
+from workflows.engine import sql
+from workflows.engine.rows import Claim, Ready, Succeeded
+
+# The run's lock is shared with other claims and completions: against a cancel, one comes wholly before the other, and
+# no event tells of a start after the run's end.
+_CLAIM = """
+WITH claimed AS (
+    UPDATE workflows_taskexecution t
+       SET state = 'running', token = %(token)s, node = %(node)s, reason = '', message = '',
+           lease_until = now() + make_interval(secs => %(lease)s), started_at = now(), sent_at = NULL
+      FROM workflows_dagrun r, (SELECT pg_advisory_xact_lock_shared(%(key)s)) AS held
+     WHERE t.run_id = %(run)s AND t.position = %(position)s AND t.map_index = %(map_index)s
+       AND t.attempt = %(attempt)s AND t.state = 'queued' AND NOT t.held
+       AND r.id = t.run_id AND r.state = 'running' AND r.paused_at IS NULL
+ RETURNING t.id, t.run_id, t.task_id, t.attempt, t.failures,
+           r.version_id, r.params, r.logical_date, r.trigger, r.external_id, r.interval_end, r.priority, t.item
+), tried AS (
+    INSERT INTO workflows_taskattempt (task_execution_id, number, token, node)
+    SELECT id, attempt, %(token)s, %(node)s FROM claimed
+), told AS (
+    INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, node)
+    SELECT run_id, id, task_id, attempt, 'queued', 'running', %(node)s FROM claimed
+)
+SELECT id, failures, version_id, params, logical_date, trigger, external_id, interval_end, priority, item FROM claimed
+"""
+
+_CLAIMED_BEFORE = """
+SELECT t.id, t.failures, r.version_id, r.params, r.logical_date, r.trigger, r.external_id, r.interval_end, r.priority,
+       t.item
+  FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
+ WHERE t.run_id = %(run)s AND t.position = %(position)s AND t.map_index = %(map_index)s AND t.token = %(token)s
+"""
+
+
+def claim(
+    run_id: int, position: int, map_index: int, attempt: int, *, token: UUID, node: str, lease: float
+) -> Claim | None:
+    """QUEUED → RUNNING for exactly this attempt, or None: the message was stale, doubled or too early.
+
+    Safe to repeat with the same token, when the answer to the first try was lost.
+    """
+    asked = {
+        "key": sql.run_key(run_id),
+        "run": run_id,
+        "position": position,
+        "map_index": map_index,
+        "attempt": attempt,
+        "token": token,
+        "node": node,
+        "lease": lease,
+    }
+    asked_before = False
+
+    def ask() -> list[sql.Row]:
+        nonlocal asked_before
+        rows = sql.run(_CLAIMED_BEFORE, asked) if asked_before else []  # type: ignore[arg-type]
+        asked_before = True
+        return rows or sql.run(_CLAIM, asked)  # type: ignore[arg-type]
+
+    rows = sql.persist(ask)
+    if not rows:
+        return None
+    execution_id, failures, version_id, params, logical_date, trigger, external_id, until, priority, item = rows[0]
+    return Claim(
+        execution_id=execution_id,
+        run_id=run_id,
+        position=position,
+        map_index=map_index,
+        attempt=attempt,
+        token=token,
+        failures=failures,
+        version_id=version_id,
+        params=params,
+        logical_date=logical_date,
+        trigger=trigger,
+        external_id=external_id,
+        interval_end=until,
+        priority=priority,
+        item=item,
+    )
+
+
+# The hot path: one statement, one commit, for a success whose downstream tasks are all plain (all_success, no branch).
+# The run's lock is shared; rows below are locked in order of id, so that two finishing upstreams cannot deadlock.
+_SUCCEED = """
+WITH settled AS (
+    UPDATE workflows_taskexecution t
+       SET state = 'success', ended_at = now(), token = NULL, lease_until = NULL, output = %(output)s::jsonb
+      FROM (SELECT pg_advisory_xact_lock_shared(%(key)s)) AS held
+     WHERE t.id = %(id)s AND t.token = %(token)s AND t.state = 'running'
+ RETURNING t.id, t.run_id, t.task_id, t.attempt, t.node
+), tried AS (
+    UPDATE workflows_taskattempt a SET ended_at = now(), "end" = 'success'
+      FROM settled s WHERE a.task_execution_id = s.id AND a.number = s.attempt
+), locked AS (
+    SELECT d.id FROM workflows_taskexecution d, settled s
+     WHERE d.run_id = s.run_id AND d.position = ANY(%(below)s::int[])
+     ORDER BY d.id FOR NO KEY UPDATE OF d
+), moved AS (
+    UPDATE workflows_taskexecution d
+       SET waiting_on = d.waiting_on - 1,
+           state = CASE WHEN %(ready)s THEN 'queued' ELSE d.state END,
+           attempt = CASE WHEN %(ready)s THEN d.attempt + 1 ELSE d.attempt END,
+           queued_at = CASE WHEN %(ready)s THEN now() ELSE d.queued_at END
+      FROM locked l WHERE d.id = l.id
+ RETURNING d.id, d.run_id, d.task_id, d.position, d.map_index, d.attempt, d.state, d.waiting_on
+), told AS (
+    INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, node)
+    SELECT run_id, id, task_id, attempt, 'running', 'success', node FROM settled
+    UNION ALL
+    SELECT run_id, id, task_id, attempt, 'pending', 'queued', '' FROM moved WHERE state = 'queued' AND waiting_on = 0
+)
+SELECT s.id, m.position, m.map_index, m.attempt, m.state, m.waiting_on FROM settled s LEFT JOIN moved m ON true
+""".replace(
+    "%(ready)s", "d.state = 'pending' AND d.waiting_on = 1 AND d.upstreams_failed = 0 AND d.upstreams_skipped = 0"
+)
+
+
+def succeed(held: Claim, *, output: str | None, below: Sequence[int]) -> Succeeded | None:
+    """RUNNING → SUCCESS with the plain tasks below; None when another worker holds the task.
+
+    `output` is JSON text; `below` are the downstream positions.
+    """
+    asked = {
+        "id": held.execution_id,
+        "token": held.token,
+        "key": sql.run_key(held.run_id),
+        "output": output,
+        "below": list(below),
+    }
+    rows = sql.run(_SUCCEED, asked)  # type: ignore[arg-type]
+    if not rows:
+        return None
+    ready = tuple(
+        Ready(position=position, map_index=map_index, attempt=attempt)
+        for _, position, map_index, attempt, state, waiting in rows
+        if state == TaskState.QUEUED and waiting == 0
+    )
+    undecided = any(row[4] == TaskState.PENDING and row[5] == 0 for row in rows)
+    over = all(row[1] is None or TaskState(row[4]).is_final for row in rows)
+    return Succeeded(ready=ready, undecided=undecided, maybe_over=over)
+
+
+_RENEW = """
+UPDATE workflows_taskexecution t SET lease_until = now() + make_interval(secs => %s)
+  FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::int[]) AS v(run_id, position, map_index, attempt)
+ WHERE t.run_id = v.run_id AND t.position = v.position AND t.map_index = v.map_index AND t.attempt = v.attempt
+   AND t.state = 'running' AND t.node = %s
+RETURNING t.run_id, t.position, t.map_index, t.attempt
+"""
+
+
+def renew(held: Iterable[tuple[int, int, int, int]], *, node: str, lease: float) -> set[tuple[int, int, int, int]]:
+    """Extend the leases of (run, position, map index, attempt) that this node runs; returns those it still holds."""
+    wanted = sorted(held)  # in the order in which a cancel locks the same rows
+    if not wanted:
+        return set()
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    return {(r, p, m, a) for r, p, m, a in sql.run(_RENEW, (lease, *columns, node))}

@@ -1,0 +1,160 @@
+"""The general moves: one task, one run, or all that is unsettled in a run."""
+
+from __future__ import annotations
+
+from workflows.core.states import Reason, RunState, TaskState
+from workflows.engine import sql
+from workflows.engine.rows import Attempted, Ready
+from workflows.engine.transitions.text import storable
+
+_CLOSE = """
+WITH closed AS (
+    UPDATE workflows_taskexecution t
+       SET state = %(to)s, reason = %(reason)s, message = %(message)s, token = NULL, lease_until = NULL,
+           next_attempt_at = now() + make_interval(secs => %(delay)s),
+           ended_at = CASE WHEN %(final)s THEN now() END,
+           failures = failures + %(failures)s, losses = losses + %(losses)s,
+           output = COALESCE(%(output)s::jsonb, output)
+     WHERE t.id = %(id)s AND t.state = %(expect)s
+       AND (%(token)s::uuid IS NULL OR t.token = %(token)s::uuid) AND t.attempt = %(attempt)s
+       AND (NOT %(expired)s OR t.lease_until < now())
+ RETURNING t.id, t.run_id, t.task_id, t.attempt, t.node
+), tried AS (
+    UPDATE workflows_taskattempt a
+       SET ended_at = now(), "end" = %(end)s, reason = %(reason)s, message = %(message)s
+      FROM closed c WHERE a.task_execution_id = c.id AND a.number = c.attempt AND a.ended_at IS NULL
+), told AS (
+    INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, reason, message, node)
+    SELECT run_id, id, task_id, attempt, %(expect)s, %(to)s, %(reason)s, left(%(message)s, 500), node FROM closed
+)
+SELECT id FROM closed
+"""
+
+
+def move_task(
+    which: Attempted,
+    *,
+    expect: TaskState,
+    to: TaskState,
+    reason: Reason = Reason.NONE,
+    message: str = "",
+    end: str | None = None,
+    delay: float | None = None,
+    output: str | None = None,
+    counts: str = "",
+) -> bool:
+    """Move one task execution of exactly this attempt; False when it is no longer where `expect` says.
+
+    `delay` (seconds) is for RETRYING. `counts` is "failure" or "loss": which of the task's tries it uses up.
+    Does not touch the tasks below: `engine.advance` does, in the same transaction.
+    """
+    rows = sql.run(
+        _CLOSE,
+        {  # type: ignore[arg-type]
+            "id": which.execution_id,
+            "attempt": which.attempt,
+            "token": which.token,
+            "expired": which.expired,
+            "expect": expect.value,
+            "to": to.value,
+            "reason": reason.value,
+            "message": storable(message),
+            "end": end or to.value,
+            "delay": delay,
+            "final": to.is_final,
+            "output": output,
+            "failures": int(counts == "failure"),
+            "losses": int(counts == "loss"),
+        },
+    )
+    return bool(rows)
+
+
+_REQUEUE = """
+WITH moved AS (
+    UPDATE workflows_taskexecution t
+       SET state = 'queued', attempt = t.attempt + 1, queued_at = now(), sent_at = NULL, token = NULL, lease_until =
+       NULL,
+           next_attempt_at = NULL, reason = %(reason)s, losses = losses + %(losses)s
+     WHERE t.id = %(id)s AND t.attempt = %(attempt)s AND t.state = %(expect)s
+       AND (NOT %(expired)s OR t.lease_until < now())
+ RETURNING t.id, t.run_id, t.task_id, t.attempt, t.position, t.map_index
+), tried AS (
+    UPDATE workflows_taskattempt a SET ended_at = now(), "end" = %(end)s, reason = %(reason)s
+      FROM moved m WHERE a.task_execution_id = m.id AND a.number = m.attempt - 1 AND a.ended_at IS NULL
+), told AS (
+    INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, reason)
+    SELECT run_id, id, task_id, attempt, %(expect)s, 'queued', %(reason)s FROM moved
+)
+SELECT position, map_index, attempt FROM moved
+"""
+
+
+def requeue(which: Attempted, *, expect: TaskState, reason: Reason, end: str, lost: bool = False) -> Ready | None:
+    """RUNNING or RETRYING → QUEUED with the next attempt number: after a loss, a hand-back, or when a retry is due."""
+    rows = sql.run(
+        _REQUEUE,
+        {  # type: ignore[arg-type]
+            "id": which.execution_id,
+            "attempt": which.attempt,
+            "expired": which.expired,
+            "expect": expect.value,
+            "reason": reason.value,
+            "end": end,
+            "losses": int(lost),
+        },
+    )
+    return Ready(position=rows[0][0], map_index=rows[0][1], attempt=rows[0][2]) if rows else None
+
+
+def move_run(run_id: int, *, expect: RunState, to: RunState, reason: Reason = Reason.NONE, message: str = "") -> bool:
+    """Move a run; False when it is no longer where `expect` says."""
+    rows = sql.run(
+        """
+        WITH moved AS (
+            UPDATE workflows_dagrun SET state = %(to)s, reason = %(reason)s,
+                   ended_at = CASE WHEN %(final)s THEN now() END, started_at = COALESCE(started_at, now())
+             WHERE id = %(id)s AND state = %(expect)s RETURNING id
+        )
+        INSERT INTO workflows_event (run_id, old, new, reason, message)
+        SELECT id, %(expect)s, %(to)s, %(reason)s, left(%(message)s, 500) FROM moved RETURNING run_id
+        """,
+        {  # type: ignore[arg-type]
+            "id": run_id,
+            "to": to.value,
+            "expect": expect.value,
+            "reason": reason.value,
+            "final": to.is_final,
+            "message": message,
+        },
+    )
+    return bool(rows)
+
+
+_CANCEL = """
+WITH asked AS (
+    SELECT id, state, attempt, node FROM workflows_taskexecution WHERE run_id = %(run)s AND ended_at IS NULL
+     ORDER BY id FOR NO KEY UPDATE
+), moved AS (
+    UPDATE workflows_taskexecution t
+       SET state = 'cancelled', reason = %(reason)s, ended_at = now(), token = NULL, lease_until = NULL,
+           next_attempt_at = NULL
+      FROM asked a WHERE t.id = a.id
+ RETURNING t.id, t.run_id, t.task_id, t.position, t.map_index, t.attempt, a.state AS old, a.node
+), tried AS (
+    UPDATE workflows_taskattempt a SET ended_at = now(), "end" = 'cancelled', reason = %(reason)s
+      FROM moved m WHERE a.task_execution_id = m.id AND a.number = m.attempt AND a.ended_at IS NULL
+), told AS (
+    INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, reason, node)
+    SELECT run_id, id, task_id, attempt, old, 'cancelled', %(reason)s, node FROM moved
+)
+SELECT position, map_index, attempt, old, node FROM moved
+"""
+
+
+def cancel_tasks(run_id: int, reason: Reason) -> list[tuple[int, int, int, str, str]]:
+    """Cancel every unsettled task of a run. The caller holds the run's lock.
+
+    Returns (position, map index, attempt, state before, node) of each.
+    """
+    return [tuple(row) for row in sql.run(_CANCEL, {"run": run_id, "reason": reason.value})]  # type: ignore[arg-type]
