@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from workflows import failpoints
 from workflows.core import decide, retry
 from workflows.core.decide import Counters, Settled
 from workflows.core.joins import Verdict
@@ -109,7 +110,9 @@ def _end(run_id: int, after: Consequences) -> None:
     version_id, parent_id, _ = rows[0]
     failed = [(position, TaskState(state)) for position, state in sql.run(_FAILED, (run_id,))]
     to = decide.run_state(plans.plan_of(version_id), failed)
+    failpoints.hit("run_settled")
     if transitions.move_run(run_id, expect=RunState.RUNNING, to=to) and parent_id is not None:
+        failpoints.hit("run_ended")
         after.add(settle_parent(parent_id, run_id, to))
 
 

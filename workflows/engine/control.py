@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+from workflows import failpoints
 from workflows.core.errors import UnknownDag, UnknownRun
 from workflows.core.states import Reason, RunState, TaskState
 from workflows.engine import plans, sql, transitions
@@ -71,6 +72,7 @@ def stop_run(run_id: int, to: RunState, reason: Reason, message: str = "") -> bo
             sql.lock_run(run_id)
             if not transitions.move_run(run_id, expect=RunState.RUNNING, to=to, reason=reason, message=message):
                 return None
+            failpoints.hit("cancelling")
             return transitions.cancel_tasks(run_id, reason)
 
     stopped = sql.persist(write)
@@ -81,6 +83,7 @@ def stop_run(run_id: int, to: RunState, reason: Reason, message: str = "") -> bo
 
 
 def _after_stop(run_id: int, to: RunState, stopped: list[tuple[int, int, int, str, str]]) -> None:
+    failpoints.hit("cancelled")
     running = [celery_id(run_id, p, m, a) for p, m, a, old, _ in stopped if old == TaskState.RUNNING]
     if running:
         send.revoke(running, kill=True)

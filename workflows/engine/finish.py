@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from workflows import failpoints
 from workflows.conf import conf
 from workflows.core import retry
 from workflows.core.decide import Settled
@@ -97,6 +98,7 @@ def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None) -> 
     after = Consequences(maybe_over={held.run_id} if result.maybe_over else set())
     after.ready(plan, held.run_id, result.ready)
     if result.undecided:
+        failpoints.hit("undecided")
         after.add(sql.persist(lambda: advance.decide_waiting(plan, held.run_id)))
     return Finished(state=TaskState.SUCCESS, after=after)
 
@@ -135,7 +137,9 @@ def _settled(
             )
             if not moved:
                 return None
-            return advance.cascade(plan, held.run_id, {held.position: Settled(state=to, branch=branch)})
+            after = advance.cascade(plan, held.run_id, {held.position: Settled(state=to, branch=branch)})
+            failpoints.hit("settling")
+            return after
 
     after = sql.persist(write)
     if after is None:
@@ -193,9 +197,11 @@ def _spawned(held: Claim, plan: Plan, outcome: Spawn) -> Finished:
                 expect=TaskState.RUNNING,
                 to=TaskState.DEFERRED,
             )
+            failpoints.hit("deferring")
             return launch.start_child(held, child) if moved else None
 
     after = sql.persist(write)
     if after is None:
         raise LostClaim(task_execution_id=held.execution_id)
+    failpoints.hit("child_started")
     return Finished(state=TaskState.DEFERRED, after=after)

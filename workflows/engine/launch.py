@@ -11,6 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from psycopg.types.json import Jsonb
 
+from workflows import failpoints
 from workflows.conf import conf
 from workflows.core import params as core_params
 from workflows.core.errors import BadParams, DagPaused, IdempotencyConflict, NoVersion, UnknownDag
@@ -105,7 +106,7 @@ def launch_once(
     with sql.on_django(), transaction.atomic():
         run_id = _insert(version, values, trigger, date, external_id, user, origin or Origin())
         after = _start(run_id, version.pk) if run_id else Consequences()
-        transaction.on_commit(lambda: follow_up(after))
+        transaction.on_commit(lambda: _send_off(after))
     if run_id:
         return Launched(run=DagRun.objects.get(pk=run_id), created=True)
     if trigger in ONCE_A_DATE and external_id is None:
@@ -229,6 +230,11 @@ def _start(run_id: int, version_id: int) -> Consequences:
 def task_rows(plan: Plan) -> list[TaskRow]:
     """The task executions of a new run."""
     return [(t.position, t.id, len(t.upstream), conf.queue_of(t.pool), t.priority, t.timeout) for t in plan.tasks]
+
+
+def _send_off(after: Consequences) -> None:
+    failpoints.hit("launched")
+    follow_up(after)
 
 
 def follow_up(after: Consequences) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
+from workflows import failpoints
 from workflows.conf import conf
 from workflows.core import retry
 from workflows.core.decide import Settled
@@ -93,6 +94,7 @@ def _leases_count(gap: float) -> bool:
 
 def _guarded(repair: Callable[[], int]) -> int:
     try:
+        failpoints.hit("sweeping")
         return repair()
     except Exception as error:
         if sql.is_lost(error):
@@ -113,6 +115,8 @@ def _each(rows: Iterable[sql.Row], mend: Callable[..., bool]) -> int:
 
 def _follow_up(after: Consequences) -> None:
     """Send what was made ready, whatever becomes of the ends of runs, and then send what those make ready."""
+    if after.dispatches:
+        failpoints.hit("requeued")
     send.send(after.dispatches)
     after.dispatches = []
     _guarded(lambda: _concluded(after))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
+from workflows import failpoints
 from workflows.conf import conf
 from workflows.engine import plans, sql
 from workflows.executors import broker, send
@@ -67,6 +68,7 @@ def send_again() -> int:
         gone = broker.empty_queues(waiting)
         resent = _send_all(gone, before) + _send_overtaken(waiting - gone)
     if forgot:
+        failpoints.hit("resent")
         _remember_epoch(forgot)
     return resent
 
@@ -94,6 +96,8 @@ def _send(rows: list[sql.Row]) -> None:
     ready: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
     for run_id, version_id, position, map_index, attempt in rows:
         ready[(run_id, version_id)].append((position, map_index, attempt))
+    if ready:
+        failpoints.hit("marked_sent")
     send.send(
         send.Dispatch(plan=plans.plan_of(version_id), run_id=run_id, ready=tuple(items))
         for (run_id, version_id), items in ready.items()

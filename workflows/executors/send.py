@@ -19,6 +19,7 @@ from celery.utils.nodenames import anon_nodename
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from workflows import failpoints
 from workflows.core.plan import Plan
 from workflows.executors.canvas import RUN_TASK, Delivery, canvases, signature
 
@@ -51,9 +52,11 @@ def send(dispatches: Iterable[Dispatch]) -> int:
                 with _batch(producer):
                     for item in items:
                         _send(producer, item, retry=False)
+                        failpoints.hit("half_sent")
     except (KombuError, OSError, RedisError) as error:  # a chord speaks to the result backend by itself
         log.warning("broker: %s; %d messages are left to the reconciler", str(error).strip(), len(items))
         return 0
+    failpoints.hit("sent")
     return len(items)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import celery
 from celery.worker import state as celery_state
 
+from workflows import failpoints
 from workflows.conf import conf
 from workflows.core.states import Reason, TaskState
 from workflows.engine import plans, sql, transitions
@@ -136,6 +137,7 @@ class LeaseKeeper:
             ready = transitions.requeue(which, expect=TaskState.RUNNING, reason=Reason.HANDED_BACK, end="handed_back")
             if ready is not None:
                 after.ready(plan, run_id, [ready])
+                failpoints.hit("handing_back")
                 _kill((run_id, position, map_index, attempt))
         follow_up(after)
 

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from workflows import failpoints
 from workflows.engine import sql
 from workflows.engine.advance import Consequences, conclude
 from workflows.executors import send
@@ -57,7 +58,9 @@ def flush() -> None:
     """Send what is ready, then end the runs that are over. What fails here is left to the reconciler."""
     while _waiting:
         after = _waiting.pop(0)
+        failpoints.hit("carried")
         send.send(after.dispatches)
+        failpoints.hit("flushed")
         after.dispatches = []
         conclude(after)
         send.send(after.dispatches)

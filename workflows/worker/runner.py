@@ -12,6 +12,7 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 from pydantic import ValidationError
 
+from workflows import failpoints
 from workflows.conf import conf
 from workflows.core import expressions, templating
 from workflows.core.errors import CeleriacError, LostClaim, RenderError
@@ -93,6 +94,7 @@ def run(held: Claim) -> tuple[Finished, Plan, PlannedTask]:
             outcome = _outcome(held, plan, task, log)
             if task.timeout is not None:
                 limits.hold_off()
+        failpoints.hit("operated")
         return finish(held, plan, outcome, chance=random.random()), plan, task  # noqa: S311
     except SoftTimeLimitExceeded:
         # The limit struck just after the operator's return.

@@ -16,6 +16,7 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import signals
 from django.db import connections
 
+from workflows import failpoints
 from workflows.core.decide import Settled
 from workflows.core.states import Reason, TaskState
 from workflows.engine import plans, reconcile, sql, transitions
@@ -130,6 +131,7 @@ def _rescue(args: tuple[int, int, int, int], timed_out: bool, message: str) -> N
         reconcile.time_out(which, args[0], args[1], failures, version_id, after)
     else:
         reconcile.lose(which, args[0], args[1], losses, version_id, after, Reason.KILLED, message or "the child died")
+    failpoints.hit("rescued")
     follow_up(after)
 
 

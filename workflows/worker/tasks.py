@@ -8,6 +8,7 @@ from typing import Any
 from celery import Task, shared_task
 from celery.exceptions import Ignore, Retry
 
+from workflows import failpoints
 from workflows.core.errors import LostClaim
 from workflows.core.states import TaskState
 from workflows.engine import reconcile
@@ -51,15 +52,18 @@ def run_task(self: Task[Any, Any], run_id: int, position: int, map_index: int, a
 
     The outcome is committed here, in the body: Celery publishes a chain's next task before any signal fires.
     """
+    failpoints.hit("message_taken")
     held = runner.claim(run_id, position, map_index, attempt, node=self.request.hostname or "")
     if held is None:
         # Stale, doubled or early. Returning would make Celery go on with the canvas of the attempt that runs.
         raise Ignore
+    failpoints.hit("claimed")
     try:
         finished, plan, task = runner.run(held)
     except LostClaim as error:
         log.warning("%s.%s: %s", run_id, position, error)
         raise Ignore from error
+    failpoints.hit("finished")
     outbox.put(finished.after, self.request, succeeded=finished.state is TaskState.SUCCESS)
     _tell_celery(self, finished, f"{plan.dag_id}.{task.id}")
 
