@@ -33,10 +33,11 @@ def scripted(chance: random.Random) -> list[Scripted]:
     below: dict[int, list[int]] = {i: [j for j, ups in enumerate(edges) if i in ups] for i in range(len(edges))}
     tasks = []
     for i, ups in enumerate(edges):
-        branches, choice = None, ""
+        branches: tuple[str, ...] | None = None
+        choice = ""
         if len(below[i]) >= 2 and chance.random() < 0.3:
-            first, second = chance.sample(below[i], 2)
-            branches, choice = (ids[first], ids[second]), ids[chance.choice([first, second])]
+            branches = tuple(ids[j] for j in chance.sample(below[i], chance.randint(2, min(4, len(below[i])))))
+            choice = chance.choice([*branches, *([""] if len(branches) > 2 else [])])
         tasks.append(
             Scripted(
                 id=ids[i],
@@ -60,6 +61,16 @@ def document(name: str, tasks: list[Scripted]) -> dict[str, Any]:
     return {"id": name, "tasks": {task.id: _task(task) for task in tasks}}
 
 
+def switch(branches: tuple[str, ...], choice: str) -> dict[str, Any]:
+    """Cases and a default that lead to the choice; a case after a true one is true as well, and does not count."""
+    *named, last = branches
+    chosen = named.index(choice) if choice in named else len(named)
+    cases = [{"when": "1 == 1" if at >= chosen else "1 == 2", "task": name} for at, name in enumerate(named)]
+    if choice:
+        return {"cases": cases, "default": last}
+    return {"cases": [*cases, {"when": "false", "task": last}]}
+
+
 def _task(task: Scripted) -> dict[str, Any]:
     common = {
         "depends_on": list(task.upstream),
@@ -68,6 +79,8 @@ def _task(task: Scripted) -> dict[str, Any]:
         "allow_failure": task.allow_failure,
     }
     if task.branches is not None:
+        if len(task.branches) > 2:
+            return {"type": "switch", **switch(task.branches, task.choice), **common}
         first, second = task.branches
         answer = "1 == 1" if task.choice == first else "1 == 2"
         return {"type": "conditional", "condition": answer, "true_task": first, "false_task": second, **common}

@@ -84,6 +84,9 @@ def test_every_example(stack: Stack) -> None:
     chosen = states_of("choose_by_size")
     assert sorted((chosen["split"], chosen["whole"])) == ["skipped", "success"]
     assert chosen["done"] == "success"
+    chosen = states_of("choose_of_many")
+    assert [chosen[name] for name in ("in_parts", "at_once", "nothing", "refuse", "done")].count("success") == 2
+    assert output_of("choose_of_many", "how") == {"case": 1, "branch": "in_parts"}
     assert output_of("ask_the_api", "health")["json"] == {"status": "ok"}
     assert log_of("ask_the_api", "well") == "the API is ok\n"
     compared = output_of("compare_packages", "compare")["rows"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scripted:
-    """One task of a scripted DAG. `upstream` are ids; `choice` is the branch of a conditional ("" for none)."""
+    """One task of a scripted DAG. `upstream` are ids; of the `branches`, `choice` goes on ("": none of them)."""
 
     id: str
     upstream: tuple[str, ...]
@@ -20,7 +20,7 @@ class Scripted:
     tries: int = 1
     condition: bool = True
     allow_failure: bool = False
-    branches: tuple[str, str] | None = None
+    branches: tuple[str, ...] | None = None
     choice: str = ""
 
 

@@ -32,7 +32,7 @@ CODES: dict[str, str] = {
     "too_large": "More bytes than are allowed, or aliases that expand to too much.",
     "too_many_edges": "More dependencies than are allowed.",
     "too_many_tasks": "More tasks than are allowed.",
-    "unknown_branch_target": "A conditional that goes on with a task that does not exist.",
+    "unknown_branch_target": "A conditional or switch that goes on with a task that does not exist.",
     "unknown_dag": "A sub-DAG task that names a DAG that does not exist.",
     "unknown_field": "A field that does not exist.",
     "unknown_name": "An expression uses a name that is not there.",

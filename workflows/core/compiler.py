@@ -15,12 +15,14 @@ from typing import Any
 from workflows.core import graph, templating
 from workflows.core.joins import EAGER_RULES, TriggerRule
 from workflows.core.plan import Plan, PlannedTask, Segment
-from workflows.core.spec import DagSpec, TaskSpec
+from workflows.core.spec import CHOOSERS, DagSpec, TaskSpec
 
 # Bytes of a message, measured on Celery 5.7 with our options and rounded up (tests/acceptance/test_canvas.py holds the
 # compiler to them): an envelope, and each further signature that travels in it; names count twice (id and shadow).
 MESSAGE_BYTES = 1_400
 SIGNATURE_BYTES = 640
+# What follows tasks of these types, the engine sends: they choose, or they end long after their message did.
+_LAST = CHOOSERS | {"subdag", "wait", "approval"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +64,8 @@ def compile_plan(spec: DagSpec, bounds: Bounds) -> Plan:
 def _branch_targets(spec: DagSpec) -> frozenset[str]:
     targets: set[str] = set()
     for task in spec.tasks.values():
-        targets.update(_branches(task))
+        targets.update(task.branches)
     return frozenset(targets)
-
-
-def _branches(task: TaskSpec) -> list[str]:
-    if task.type != "conditional":
-        return []
-    named = (task.parameters.get("true_task"), task.parameters.get("false_task"))
-    return [target for target in named if isinstance(target, str) and target]
 
 
 def _planned(task: TaskSpec, position: Mapping[str, int], downstream: Iterable[int], *, is_target: bool) -> PlannedTask:
@@ -93,7 +88,7 @@ def _planned(task: TaskSpec, position: Mapping[str, int], downstream: Iterable[i
         at_most_once=task.at_most_once,
         eager=rule in EAGER_RULES and not is_target,
         plain=rule is TriggerRule.ALL_SUCCESS and not is_target,
-        branches=tuple(sorted({position[target] for target in _branches(task)})),
+        branches=tuple(sorted({position[target] for target in task.branches})),
         templated=templating.is_template(task.parameters),
         foreach=task.foreach,
         foreach_limit=task.foreach_concurrency,
@@ -121,7 +116,7 @@ def _carriable(task: PlannedTask) -> bool:
 
 def _leads(task: PlannedTask) -> bool:
     """Whether a canvas may go on after the task: it neither branches nor ends without a worker."""
-    return _carriable(task) and task.type not in ("conditional", "subdag")
+    return _carriable(task) and task.type not in _LAST
 
 
 def _chains(tasks: tuple[PlannedTask, ...], bounds: Bounds, done: frozenset[int]) -> dict[int, tuple[int, ...]]:

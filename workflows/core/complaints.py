@@ -14,6 +14,9 @@ from workflows.core.errors import Problem
 from workflows.core.naming import below, describe, did_you_mean, shown
 from workflows.core.templating import is_template
 
+MARK = "x-template"  # in the JSON Schema of a parameter: how templates in it are treated
+# Code; what must stand in the document as it is; and expressions that the task type evaluates itself.
+NEVER_RENDERED = ("raw", "written", "later")
 _BUILT_IN = frozenset(get_args(ErrorType))
 _MISSING = object()
 _EXPECTED = {
@@ -73,7 +76,7 @@ def problems_of(
     found: dict[str, Problem] = {}
     for details in error.errors(include_url=False):
         place, value = _place(details, raw, path)
-        if templates and _may_become_right(details, value):
+        if templates and not _is_raw(details, model) and _may_become_right(details, value):
             continue
         code, message = _words(details, value, model)
         if place in found:
@@ -95,6 +98,13 @@ def _place(details: ErrorDetails, raw: Any, path: str) -> tuple[str, Any]:
         elif at == last and details["type"] in ("missing", "extra_forbidden"):
             path, value = below(path, part), _MISSING
     return path, value
+
+
+def _is_raw(details: ErrorDetails, model: type[BaseModel] | None) -> bool:
+    """Whether the error is in a parameter that is never rendered: a template in it cannot become right."""
+    field = model.model_fields.get(str(details["loc"][0])) if model is not None and details["loc"] else None
+    extra = field.json_schema_extra if field is not None else None
+    return isinstance(extra, dict) and extra.get(MARK) in NEVER_RENDERED
 
 
 def _may_become_right(details: ErrorDetails, value: Any) -> bool:
@@ -151,13 +161,13 @@ def _either(first: str, second: str) -> str:
 def _field_hint(name: str, loc: Iterable[int | str], model: type[BaseModel] | None) -> str:
     for part in loc:
         field = model.model_fields.get(str(part)) if model is not None else None
-        model = _model_in(field.annotation) if field is not None else None
+        model = model_in(field.annotation) if field is not None else None
     fields = model.model_fields if model is not None else {}
     return did_you_mean(name, fields) or _HINTS.get(name, "")
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
     """The model that an annotation such as `Retry | None` or `dict[str, Retry]` holds."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+    return next((found for part in get_args(annotation) if (found := model_in(part))), None)

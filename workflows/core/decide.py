@@ -16,7 +16,7 @@ from workflows.core.states import Reason, RunState, TaskState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """How a task settled. `branch` is the id that a conditional chose ("" for neither; None: not a conditional)."""
+    """How a task settled. `branch` is the id of the task that it chose ("": none of them; None: it does not choose)."""
 
     state: TaskState
     branch: str | None = None

@@ -15,7 +15,7 @@ Json = Any  # what json.dumps takes; the size and shape of outputs are checked w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The task succeeded. `branch`, for a conditional, is the id of the task it chose (None: not a branch)."""
+    """The task succeeded. `branch` is the id of the task that it chose ("": none of them; None: it does not choose)."""
 
     output: Json = None
     branch: str | None = None

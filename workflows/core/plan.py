@@ -38,7 +38,7 @@ class PlannedTask:
     at_most_once: bool
     eager: bool  # may start before all upstreams settled: an eager rule, and no branch that could still leave it out
     plain: bool  # all_success and not a branch target: its verdict follows from counts in SQL, in one statement
-    branches: tuple[int, ...]  # of a conditional: the positions among its downstream that it chooses between
+    branches: tuple[int, ...]  # of a task that chooses: the positions among its downstream that it chooses between
     templated: bool  # some parameter holds a template
     foreach: Any = None  # what the task is mapped over: a list, a mapping or an expression; None: not mapped
     foreach_limit: int | None = None  # items at one time

@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from workflows.core import expressions, graph, templating
+from workflows.core.complaints import MARK, model_in
 from workflows.core.errors import Problem
 from workflows.core.naming import Suggestions, below, path_of
 from workflows.core.spec import DagSpec, ParamSpec, TaskSpec
 
-MARK = "x-template"  # in the JSON Schema of a parameter: "raw" is never rendered, "expression" is a condition
+NAMES = "x-names"  # in the JSON Schema of an expression: what it may name besides the context
 _DEFAULT_NAMES = frozenset(("run", "dag"))  # what the default of a parameter may refer to
 
 
@@ -24,6 +25,7 @@ class _Use:
     task: str
     path: str
     analysis: templating.Analysis
+    names: frozenset[str] = frozenset()  # that it may use besides those of the context
 
 
 def expression_problems(spec: DagSpec, types: Mapping[str, type[BaseModel]]) -> Iterator[Problem]:
@@ -37,7 +39,7 @@ def expression_problems(spec: DagSpec, types: Mapping[str, type[BaseModel]]) -> 
             yield _problem(use, "bad_expression", analysis.problem)
         if analysis.loose_tasks:
             yield _problem(use, "bad_expression", "tasks must be followed by the id of a task: tasks.fetch")
-        for name in sorted(analysis.names - templating.CONTEXT_NAMES):
+        for name in sorted(analysis.names - templating.CONTEXT_NAMES - use.names):
             yield _problem(use, "unknown_name", f"there is no {name!r} here{names.hint(name)}")
         for name in sorted(analysis.params - spec.params.keys()):
             yield _problem(use, "unknown_param", f"params.{name} is not declared{params.hint(name)}")
@@ -78,22 +80,36 @@ def _uses(task: TaskSpec, model: type[BaseModel] | None) -> Iterator[_Use]:
     if task.condition is not None:
         path = path_of("tasks", task.id, "condition")
         yield _Use(task.id, path, expressions.analyse(task.condition))
-    for name, value in task.parameters.items():
-        kind = _kind_of(model, name)
+    yield from _uses_in(task, model, task.parameters, path_of("tasks", task.id, "parameters"))
+
+
+def _uses_in(task: TaskSpec, model: type[BaseModel] | None, values: Mapping[str, Any], path: str) -> Iterator[_Use]:
+    """The expressions in parameters; those in the parts of a parameter that has a model of its own, too."""
+    for name, value in values.items():
+        kind, more = _kind_of(model, name)
+        place = below(path, name)
         if kind == "raw":
             continue
-        if (kind == "expression" or (task.is_conditional and name == "condition")) and isinstance(value, str):
-            path = path_of("tasks", task.id, "parameters", name)
-            yield _Use(task.id, path, expressions.analyse(value))
+        if kind == "written":
+            inner = model_in(model.model_fields[name].annotation) if model is not None else None
+            for at, part in enumerate(value if isinstance(value, (list, tuple)) else ()):
+                if isinstance(part, Mapping):
+                    yield from _uses_in(task, inner, part, below(place, at))
+        elif kind in ("expression", "later") and isinstance(value, str):
+            yield _Use(task.id, place, expressions.analyse(value), more)
         elif templating.is_template(value):
-            for path, text in leaves(value, path_of("tasks", task.id, "parameters", name)):
-                yield _Use(task.id, path, templating.analyse(text))
+            for at_leaf, text in leaves(value, place):
+                yield _Use(task.id, at_leaf, templating.analyse(text))
 
 
-def _kind_of(model: type[BaseModel] | None, name: str) -> object:
+def _kind_of(model: type[BaseModel] | None, name: str) -> tuple[object, frozenset[str]]:
+    """How templates in a parameter are treated, and what its expression may name besides the context."""
     field = model.model_fields.get(name) if model is not None else None
     extra = field.json_schema_extra if field is not None else None
-    return extra.get(MARK) if isinstance(extra, dict) else None
+    if not isinstance(extra, dict):
+        return None, frozenset()
+    names = extra.get(NAMES)
+    return extra.get(MARK), frozenset(str(each) for each in names) if isinstance(names, list) else frozenset()
 
 
 def _problem(use: _Use, code: str, message: str, *others: str) -> Problem:

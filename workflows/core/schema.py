@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from workflows.core.references import MARK
+from workflows.core.complaints import MARK, NEVER_RENDERED
 from workflows.core.spec import (
     DAG_ID_PATTERN,
     NAME_PATTERN,
@@ -105,6 +105,9 @@ def _task(resolved: dict[str, Any]) -> dict[str, Any]:
         side = name.removesuffix("_task")
         words = f"Of a conditional: the task that goes on when the condition is {side}."
         properties[name] = {"anyOf": [{"type": "string"}, _NULL], "description": words}
+    properties["cases"] = {"description": "Of a switch: [{when: expression, task: id}, …]; the first true one counts."}
+    words = "Of a switch: the task that goes on when no case is true."
+    properties["default"] = {"anyOf": [{"type": "string"}, _NULL], "description": words}
     return {**resolved, "properties": properties, "required": ["type"]}
 
 
@@ -141,7 +144,7 @@ def _with_templates(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _or_template(schema: dict[str, Any]) -> dict[str, Any]:
     inner = _with_templates(schema)
-    if schema.get(MARK) == "raw" or not schema:
+    if schema.get(MARK) in NEVER_RENDERED or not schema:
         return inner
     outer = {key: inner.pop(key) for key in ("title", "description", "default", MARK) if key in inner}
     return {**outer, "anyOf": [inner, _TEMPLATE]}

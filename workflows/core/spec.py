@@ -32,6 +32,7 @@ ParamType = Literal["string", "integer", "number", "boolean", "array", "object",
 
 TASK_ID_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.-]{0,199}$"
 DAG_ID_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$"
+CHOOSERS = frozenset(("conditional", "switch"))  # types whose tasks choose which of the tasks below go on
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"  # of a param: it must be writable as params.NAME
 
 
@@ -151,14 +152,14 @@ class TaskDefaults(SpecModel):
 class TaskSpec(TaskDefaults):
     """One task, with defaults merged in and every upstream in `depends_on`.
 
-    `depends_on` holds the task's own list, then the document's `dependencies`, then the conditionals that
+    `depends_on` holds the task's own list, then the document's `dependencies`, then the tasks that
     choose it, without repeats.
     """
 
     id: str
     """The task's name in the graph and in expressions: tasks.ID.output."""
     type: str
-    """What kind of work it is: shell, python, sql, http, celery, conditional, subdag, …"""
+    """What kind of work it is: shell, python, sql, http, celery, conditional, switch, subdag, …"""
     name: str = ""
     """What people read; the id when empty."""
     description: str = ""
@@ -175,17 +176,30 @@ class TaskSpec(TaskDefaults):
     """How many items run at one time; no limit when left out."""
 
     @property
-    def is_conditional(self) -> bool:
+    def chooses(self) -> bool:
         """Whether the task chooses between branches."""
-        return self.type == "conditional"
+        return self.type in CHOOSERS
+
+    @property
+    def choices(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+        """(place in the parameters, task id) of each choice, in the order in which they are written."""
+        if self.type == "conditional":
+            places: list[tuple[tuple[str | int, ...], Any]] = [
+                ((key,), self.parameters.get(key)) for key in ("true_task", "false_task")
+            ]
+        elif self.type == "switch":
+            cases = self.parameters.get("cases")
+            listed = enumerate(cases) if isinstance(cases, list) else ()
+            places = [(("cases", at, "task"), case.get("task")) for at, case in listed if isinstance(case, dict)]
+            places.append((("default",), self.parameters.get("default")))
+        else:
+            return ()
+        return tuple((place, target) for place, target in places if isinstance(target, str) and target)
 
     @property
     def branches(self) -> tuple[str, ...]:
-        """The ids a conditional chooses from: true_task, then false_task; empty for any other task."""
-        if not self.is_conditional:
-            return ()
-        targets = (self.parameters.get(key) for key in ("true_task", "false_task"))
-        return tuple(target for target in targets if isinstance(target, str))
+        """The ids that the task chooses from, without repeats; empty for a task that chooses nothing."""
+        return tuple(dict.fromkeys(target for _, target in self.choices))
 
 
 class ParamSpec(SpecModel):

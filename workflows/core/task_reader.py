@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workflows.core import expressions
-from workflows.core.naming import below, describe, did_you_mean
+from workflows.core.naming import below, describe, did_you_mean, path_of
 from workflows.core.reading import Reading
 from workflows.core.spec import TaskDefaults, TaskSpec
 
 SHORTHANDS = ("command", "script", "image")  # task fields that are parameters of most types
-BRANCH_FIELDS = ("condition", "true_task", "false_task")  # likewise, of conditionals
+OWN_SHORTHANDS = {"conditional": ("condition", "true_task", "false_task"), "switch": ("cases", "default")}
 _MERGED = ("retry", "resources")  # defaults that are merged key by key
 _NULLABLE = frozenset(("timeout", "condition", "foreach", "foreach_concurrency"))
 
@@ -110,7 +110,8 @@ def _fields(
 
 
 def _move_shorthands(reading: Reading, fields: dict[str, Any], path: str) -> None:
-    names = SHORTHANDS + BRANCH_FIELDS if fields["type"] == "conditional" else SHORTHANDS
+    kind = fields["type"] if isinstance(fields["type"], str) else ""
+    names = SHORTHANDS + OWN_SHORTHANDS.get(kind, ())
     moved = [name for name in names if name in fields]
     inner = fields.get("parameters", {})
     if isinstance(inner, Mapping):
@@ -123,12 +124,25 @@ def _move_shorthands(reading: Reading, fields: dict[str, Any], path: str) -> Non
             elif value is not None:
                 parameters[name] = value
                 reading.places.moved[below(below(path, "parameters"), name)] = below(path, name)
-        if fields["type"] == "conditional" and isinstance(parameters.get("condition"), str):
-            parameters["condition"] = expressions.bare(parameters["condition"])
-        fields["parameters"] = parameters
+        fields["parameters"] = _without_braces(kind, parameters)
     else:
         for name in moved:
             del fields[name]
+
+
+def _without_braces(kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The expressions by which a task chooses, without the braces that people write around them out of habit."""
+    if kind == "conditional" and isinstance(parameters.get("condition"), str):
+        return {**parameters, "condition": expressions.bare(parameters["condition"])}
+    if kind == "switch" and isinstance(parameters.get("cases"), (list, tuple)):
+        return {**parameters, "cases": [_bare_case(case) for case in parameters["cases"]]}
+    return parameters
+
+
+def _bare_case(case: Any) -> Any:
+    if isinstance(case, Mapping) and isinstance(case.get("when"), str):
+        return {**case, "when": expressions.bare(case["when"])}
+    return case
 
 
 def _add_dependencies(reading: Reading, raw: Any, edges: Edges) -> None:
@@ -143,13 +157,11 @@ def _add_dependencies(reading: Reading, raw: Any, edges: Edges) -> None:
 
 
 def _add_branches(tasks: Mapping[str, TaskSpec], edges: Edges) -> None:
-    """A conditional is an upstream of the tasks that it chooses from."""
+    """A task that chooses is an upstream of the tasks that it chooses from."""
     for task in tasks.values():
-        for name in ("true_task", "false_task"):
-            target = task.parameters.get(name) if task.is_conditional else None
-            if isinstance(target, str) and target in edges:
-                at = below(below(below("tasks", task.id), "parameters"), name)
-                edges[target].setdefault(task.id, at)
+        for place, target in task.choices:
+            if target in edges:
+                edges[target].setdefault(task.id, path_of("tasks", task.id, "parameters", *place))
 
 
 def _with_edges(reading: Reading, task: TaskSpec, upstreams: Mapping[str, str]) -> TaskSpec:

@@ -160,8 +160,7 @@ def _tasks(spec: DagSpec, catalogue: Catalogue) -> Iterator[Problem]:
             yield _task_problem("unknown_pool", message, task, "pool")
         if task.foreach is not None:
             yield _task_problem("not_supported", "foreach is not available yet", task, "foreach")
-        if task.is_conditional:
-            yield from _branches(spec, task, ids)
+        yield from _branches(spec, task, ids)
         if task.type == "subdag":
             yield from _subdag(spec, task, catalogue)
 
@@ -176,11 +175,10 @@ def _parameters(task: TaskSpec, model: type[BaseModel]) -> Iterator[Problem]:
 
 
 def _branches(spec: DagSpec, task: TaskSpec, ids: Suggestions) -> Iterator[Problem]:
-    for name in ("true_task", "false_task"):
-        target = task.parameters.get(name)
-        if isinstance(target, str) and target and target not in spec.tasks:
+    for place, target in task.choices:
+        if target not in spec.tasks:
             message = f"there is no task {target!r} to go on with{ids.hint(target)}"
-            yield _task_problem("unknown_branch_target", message, task, "parameters", name)
+            yield _task_problem("unknown_branch_target", message, task, "parameters", *place)
 
 
 def _subdag(spec: DagSpec, task: TaskSpec, catalogue: Catalogue) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypedDict, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from workflows.core import expressions
 from workflows.core.outcome import Fail, Json, Outcome
 
 
@@ -24,6 +25,8 @@ class Parameters(BaseModel):
 QUOTED: dict[str, JsonValue] = {"x-template": "quoted"}
 RAW: dict[str, JsonValue] = {"x-template": "raw"}
 EXPRESSION: dict[str, JsonValue] = {"x-template": "expression"}
+WRITTEN: dict[str, JsonValue] = {"x-template": "written"}
+LATER: dict[str, JsonValue] = {"x-template": "later"}
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -67,6 +70,13 @@ class TaskInfo:
     map_index: int = -1
 
 
+Evaluate = Callable[[str, Mapping[str, Json]], bool]
+
+
+def _no_names(expression: str, names: Mapping[str, Json]) -> bool:
+    return expressions.evaluate(expression, names)
+
+
 CallCelery = Callable[[str, list[Json], dict[str, Json], "Context[Any]"], Outcome]
 
 
@@ -78,7 +88,8 @@ def _no_celery(name: str, args: list[Json], kwargs: dict[str, Json], ctx: Contex
 class Context(Generic[P]):
     """All that an operator may know. The worker builds it; `parameters` are rendered and validated.
 
-    `call_celery` is how the worker lends its Celery application. `interrupts` are the exception types by
+    `call_celery` is how the worker lends its Celery application, `evaluate` how it evaluates an expression (its second
+    argument: more names that the expression may use; raises RenderError). `interrupts` are the exception types by
     which the worker breaks into running code (its soft time limit): they are nobody's error and must reach
     the worker. `workdir` is where scratch directories are made (None: the system's temporary directory).
     """
@@ -89,6 +100,7 @@ class Context(Generic[P]):
     log: LogWriter
     tasks: Mapping[str, TaskView] = field(default_factory=dict)
     call_celery: CallCelery = _no_celery
+    evaluate: Evaluate = _no_names
     interrupts: tuple[type[BaseException], ...] = ()
     workdir: Path | None = None
 
@@ -126,7 +138,8 @@ class OperatorType:
 
     `icon` is a lucide icon name. `quote_fields` name the parameters in which every expression's value goes
     through `quote` when they are rendered (to text, never to a native value); `raw_fields` those that are
-    never rendered, as they are code; `evaluates` those that are an expression and arrive as the bool it came
+    never rendered, as they are code (RAW), stand in the document as they are (WRITTEN), or are expressions that `run`
+    evaluates itself, by `ctx.evaluate` (LATER); `evaluates` those that are an expression and arrive as the bool it came
     to. The parameters model says the same to forms and validators, as `x-template`. `needs_worker` is False
     for a type that only decides and could be settled without a worker.
     """

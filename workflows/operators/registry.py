@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from workflows.conf import conf
 from workflows.core.errors import CeleriacError
-from workflows.operators import celery, conditional, http, python, shell, sql, subdag
+from workflows.operators import celery, conditional, http, python, shell, sql, subdag, switch
 from workflows.operators.base import OperatorType
 
 TYPES: Mapping[str, OperatorType] = MappingProxyType(
@@ -22,6 +22,7 @@ TYPES: Mapping[str, OperatorType] = MappingProxyType(
         "sql": sql.OPERATOR,
         "celery": celery.OPERATOR,
         "conditional": conditional.OPERATOR,
+        "switch": switch.OPERATOR,
         "subdag": subdag.OPERATOR,
     }
 )

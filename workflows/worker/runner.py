@@ -167,6 +167,7 @@ def _operate(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcom
         log=log,
         tasks=tasks,
         call_celery=call_celery,
+        evaluate=lambda text, names: _holds(text, scope, names),
         interrupts=(SoftTimeLimitExceeded,),
     )
     return operator.run(context)
@@ -192,8 +193,8 @@ def _scope(run: RunInfo, info: TaskInfo, tasks: Tasks) -> Scope:
     return lambda named: {**context, "tasks": tasks.fetch(named)}
 
 
-def _holds(condition: str, scope: Scope) -> bool:
-    return expressions.evaluate(condition, scope(expressions.analyse(condition).tasks))
+def _holds(condition: str, scope: Scope, names: Mapping[str, Any] | None = None) -> bool:
+    return expressions.evaluate(condition, {**scope(expressions.analyse(condition).tasks), **(names or {})})
 
 
 def _ready(operator: OperatorType, task: PlannedTask, scope: Scope) -> dict[str, Any]:

@@ -50,6 +50,16 @@ class Conditional(_Type):
     false_task: str | None = None
 
 
+class Case(_Type):
+    when: bool | str = Field(json_schema_extra={"x-template": "later"})
+    task: str = Field(json_schema_extra={"x-template": "written"})
+
+
+class Switch(_Type):
+    cases: list[Case] = Field(min_length=1, json_schema_extra={"x-template": "written"})
+    default: str | None = Field(default=None, json_schema_extra={"x-template": "written"})
+
+
 class Celery(_Type):
     task: str
     kwargs: dict[str, Any] = {}
@@ -71,6 +81,7 @@ TYPES: dict[str, type[BaseModel]] = {
     "sql": Sql,
     "python": Python,
     "conditional": Conditional,
+    "switch": Switch,
     "celery": Celery,
     "docker": Docker,
     "subdag": Subdag,

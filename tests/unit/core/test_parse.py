@@ -84,6 +84,30 @@ def test_edges_come_from_three_places_in_order_and_once() -> None:
     assert choose.branches == ("c",)
 
 
+def test_a_switch_is_upstream_of_every_task_that_it_names_once() -> None:
+    cases = [
+        {"when": "{{ params.x > 1 }}", "task": "a"},
+        {"when": "params.x", "task": "b"},
+        {"when": True, "task": "a"},
+    ]
+    spec = spec_of(
+        {
+            "id": "x",
+            "tasks": {
+                "a": {"type": "shell"},
+                "b": {"type": "shell", "depends_on": "a"},
+                "c": {"type": "shell"},
+                "pick": {"type": "switch", "cases": cases, "default": "c"},
+            },
+        }
+    )
+    assert spec.upstreams() == {"a": ("pick",), "b": ("a", "pick"), "c": ("pick",), "pick": ()}
+    pick = spec.tasks["pick"]
+    assert pick.parameters["cases"][0]["when"] == "params.x > 1"
+    assert pick.branches == ("a", "b", "c")
+    assert [place for place, _ in pick.choices] == [("cases", at, "task") for at in range(3)] + [("default",)]
+
+
 def test_tasks_may_be_a_list() -> None:
     parsed = read(
         "id: x\ntasks:\n"
@@ -196,7 +220,7 @@ FIELDS = [
     "command",
 ]
 TOP = ["id", "name", "version", "params", "schedule", "config", "defaults", "dependencies"]
-TASK = st.dictionaries(st.sampled_from(FIELDS), JSON | st.just("conditional"), max_size=4)
+TASK = st.dictionaries(st.sampled_from(FIELDS), JSON | st.sampled_from(["conditional", "switch"]), max_size=4)
 
 
 TASKS = JSON | st.dictionaries(st.sampled_from("ab"), TASK) | st.lists(TASK, max_size=2)

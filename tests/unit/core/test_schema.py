@@ -34,6 +34,7 @@ def test_the_example_of_the_design_fits_the_schema(typed: bool) -> None:
             "parameters": {"url": "x", "port": "{{ params.port }}", "headers": {"a": "{{ x }}"}},
         },
         {"type": "conditional", "condition": "x", "true_task": None},
+        {"type": "switch", "cases": [{"when": "x", "task": "b"}], "default": "c"},
     ],
 )
 def test_accepted_tasks(task: dict[str, Any]) -> None:

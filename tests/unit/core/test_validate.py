@@ -144,10 +144,22 @@ def test_independent_cycles_are_all_written_out() -> None:
         ({"type": "subdag", "parameters": {"dag_id": "x"}}, "parameters.dag_id", "subdag_recursion"),
         ({"type": "subdag", "parameters": {"dag_id": "chil"}}, "parameters.dag_id", "unknown_dag"),
         ({"type": "conditional"}, "parameters.condition", "missing_field"),
+        ({"type": "switch"}, "parameters.cases", "missing_field"),
+        ({"type": "switch", "cases": []}, "cases", "out_of_range"),
+        ({"type": "switch", "cases": "{{ params.n }}"}, "cases", "wrong_type"),
+        ({"type": "switch", "cases": [{"when": "true"}]}, "cases[0].task", "missing_field"),
+        ({"type": "switch", "cases": [{"when": "1 +", "task": "last"}]}, "cases[0].when", "bad_expression"),
+        ({"type": "switch", "cases": [{"when": "params.m", "task": "last"}]}, "cases[0].when", "unknown_param"),
+        ({"type": "switch", "cases": [{"when": "true", "task": "gone"}]}, "cases[0].task", "unknown_branch_target"),
+        (
+            {"type": "switch", "cases": [{"when": True, "task": "last"}], "default": "gone"},
+            "default",
+            "unknown_branch_target",
+        ),
     ],
 )
 def test_one_problem_of_a_task(task: dict[str, Any], path: str, code: str) -> None:
-    document = tasks(up={}, side={}, t={"depends_on": ["up"], **task})
+    document = tasks(up={}, side={}, last={}, t={"depends_on": ["up"], **task})
     document["params"] = {"n": {"type": "integer"}}
     assert found(document) == {f"tasks.t.{path}": [code]}
 

@@ -1,4 +1,4 @@
-"""The types that only decide, or only hand on: conditional, subdag, celery."""
+"""The types that only decide, or only hand on: conditional, switch, subdag, celery."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.operators.fakes import context, run
+from workflows.core.errors import RenderError
 from workflows.core.outcome import Done, Fail, Spawn
 from workflows.core.states import Reason
 from workflows.operators import registry
@@ -24,6 +25,24 @@ def test_a_conditional_that_was_not_evaluated_is_an_error():
     outcome = run("conditional", condition="1 < 2")
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.BAD_INPUT
+
+
+CASES = [{"when": "1 > 2", "task": "a"}, {"when": True, "task": "b"}, {"when": "no.such.name", "task": "c"}]
+
+
+def test_a_switch_takes_the_first_true_case_and_evaluates_none_after_it():
+    assert run("switch", cases=CASES) == Done(output={"case": 1, "branch": "b"}, branch="b")
+
+
+@pytest.mark.parametrize(("default", "branch"), [("d", "d"), (None, "")])
+def test_a_switch_without_a_true_case_takes_the_default(default, branch):
+    outcome = run("switch", cases=CASES[:1], default=default)
+    assert outcome == Done(output={"case": None, "branch": default}, branch=branch)
+
+
+def test_a_switch_whose_expression_cannot_be_evaluated_says_so():
+    with pytest.raises(RenderError):
+        run("switch", cases=CASES[2:])
 
 
 def test_a_subdag_asks_for_a_run():
