@@ -39,15 +39,11 @@ class RunIsOver(CeleriacError):
     """Run {run_id} has ended as {state}."""
 
 
-class UnknownTask(CeleriacError):
-    """Run {run_id} has no task {task_id!r} with this map index."""
-
-
 STATUS_OF: Mapping[type[CeleriacError], tuple[HTTPStatus, str]] = {
     core.UnknownDag: (HTTPStatus.NOT_FOUND, "unknown_dag"),
     core.UnknownVersion: (HTTPStatus.NOT_FOUND, "unknown_version"),
     core.UnknownRun: (HTTPStatus.NOT_FOUND, "unknown_run"),
-    UnknownTask: (HTTPStatus.NOT_FOUND, "unknown_task"),
+    core.UnknownTask: (HTTPStatus.NOT_FOUND, "unknown_task"),
     core.InvalidDocument: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_document"),
     core.BadParams: (HTTPStatus.UNPROCESSABLE_ENTITY, "bad_params"),
     core.NoVersion: (HTTPStatus.CONFLICT, "no_version"),

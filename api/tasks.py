@@ -13,10 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.base import Resource
-from api.errors import UnknownTask
 from api.fields import MAX_INT, Query, Record
 from api.pagination import TaskKeyset
-from workflows.core.errors import UnknownRun
+from workflows.core.errors import UnknownRun, UnknownTask
 from workflows.core.plan import Plan, PlannedTask
 from workflows.core.states import TaskState
 from workflows.engine import plans

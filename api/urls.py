@@ -8,6 +8,7 @@ from django.urls.converters import IntConverter, StringConverter
 from api.dags import DagResource
 from api.documents import DocumentResource
 from api.events import EventResource
+from api.explain import ExplainResource
 from api.logs import LogDownload, LogResource
 from api.metrics import MetricsResource
 from api.nodes import NodeResource
@@ -96,12 +97,18 @@ v1: list[URLPattern | URLResolver] = [
     path("runs/<row_id:run_id>/pause", RunResource.as_view({"post": "pause"}), name="run-pause"),
     path("runs/<row_id:run_id>/resume", RunResource.as_view({"post": "resume"}), name="run-resume"),
     path("runs/<row_id:run_id>/events", EventResource.as_view({"get": "list"}), name="run-events"),
+    path("runs/<row_id:run_id>/explain", ExplainResource.as_view({"get": "run"}), name="run-explain"),
     path("runs/<row_id:run_id>/tasks", TaskResource.as_view({"get": "list"}), name="tasks"),
     path("runs/<row_id:run_id>/tasks/<task_id:task_id>", TaskResource.as_view({"get": "retrieve"}), name="task"),
     path(
         "runs/<row_id:run_id>/tasks/<task_id:task_id>/attempts",
         TaskResource.as_view({"get": "attempts"}),
         name="task-attempts",
+    ),
+    path(
+        "runs/<row_id:run_id>/tasks/<task_id:task_id>/explain",
+        ExplainResource.as_view({"get": "task"}),
+        name="task-explain",
     ),
     path(
         "runs/<row_id:run_id>/tasks/<task_id:task_id>/logs",

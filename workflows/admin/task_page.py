@@ -17,6 +17,7 @@ from workflows.admin import show, version_page
 from workflows.admin.bases import may
 from workflows.admin.run_page import event_lines
 from workflows.core.plan import PlannedTask
+from workflows.engine.explain import explain_task
 from workflows.models import LogChunk, TaskAttempt, TaskExecution
 
 LOG_SHOWN = 65_536
@@ -95,6 +96,7 @@ def context(request: HttpRequest, task: TaskExecution) -> dict[str, Any]:
         "planned": planned,
         "attempts": [_attempt_line(row, attempt) for row in attempts],
         "neighbours": _neighbours(task, planned),
+        "explanation": explain_task(task.run_id, task.task_id, task.map_index) if planned else None,
         "output": show.pretty(task.output) if task.output is not None else "",
         "children": [
             {**row, "badge": show.badge(row["state"])}

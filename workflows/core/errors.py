@@ -60,6 +60,10 @@ class UnknownRun(CeleriacError):
     """There is no run {run_id}."""
 
 
+class UnknownTask(CeleriacError):
+    """Run {run_id} has no task {task_id!r}."""
+
+
 class NoVersion(CeleriacError):
     """DAG {dag_id!r} has no version to run yet."""
 

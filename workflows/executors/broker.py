@@ -40,6 +40,19 @@ def empty_queues(names: Iterable[str]) -> set[str]:
     return empty
 
 
+def queue_length(name: str) -> int | None:
+    """How many messages wait in a queue, 0 when there is none of that name; None: the broker does not answer."""
+    length: int | None = None
+    with _asked() as connection:
+        connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, interval_max=0)
+        with connection.channel() as channel:
+            try:
+                length = _length(channel, name)
+            except connection.channel_errors:  # a broker of AMQP that knows no such queue
+                length = 0
+    return length
+
+
 @contextmanager
 def _asked() -> Iterator[Any]:
     """A connection of its own; a broker that goes away ends the question with a warning."""
