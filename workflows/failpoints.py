@@ -6,6 +6,7 @@ Nothing happens unless the environment variable CELERIAC_FAILPOINTS is set when 
     after_x=kill:3          the third time
     after_x=crash           SIGKILL to the whole process group: the worker's main process and all its children
     after_x=stop            SIGSTOP to itself
+    after_x=freeze          SIGSTOP to the whole process group
     after_x=raise           an exception
     after_x=delay:0.5       half a second, each time; delay:0.5:2 the second time only
 
@@ -69,7 +70,7 @@ class Trap:
     seconds: float = 0.0
 
 
-_TRAP = re.compile(r"(\w+)=(?:(kill|crash|stop|raise)(?::(\d+))?|delay:(\d+(?:\.\d+)?)(?::(\d+))?)")
+_TRAP = re.compile(r"(\w+)=(?:(kill|crash|stop|freeze|raise)(?::(\d+))?|delay:(\d+(?:\.\d+)?)(?::(\d+))?)")
 
 
 def parse(text: str) -> dict[str, Trap]:
@@ -132,6 +133,8 @@ def _spring(name: str, trap: Trap) -> None:
             os.killpg(0, signal.SIGKILL)
         case "stop":
             os.kill(os.getpid(), signal.SIGSTOP)
+        case "freeze":
+            os.killpg(0, signal.SIGSTOP)
         case "raise":
             raise Tripped(name)
         case "delay":

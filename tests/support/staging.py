@@ -259,9 +259,17 @@ class Stage:
 
 @contextmanager
 def staged(
-    servers: Servers, broker_url: str, template: str, blocker: DjangoDbBlocker, **settings: Any
+    servers: Servers,
+    broker_url: str,
+    template: str,
+    blocker: DjangoDbBlocker,
+    variables: Mapping[str, str] | None = None,
+    **settings: Any,
 ) -> Iterator[Callable[..., Stage]]:
-    """A factory of one stage for the tests of a whole module, where a stack for each test would cost minutes."""
+    """A factory of one stage for the tests of a whole module, where a stack for each test would cost minutes.
+
+    `variables` are for the environment of its processes.
+    """
     from django.db import connections
 
     from tests.support.stack import Stack
@@ -272,7 +280,7 @@ def staged(
     client.flushall()
     client.close()
     url = servers.create_database(name, template=template)
-    env = environment(directory, **settings)
+    env = environment(directory, **settings) | dict(variables or {})
     stack = Stack(database_url=url, broker_url=broker_url, directory=directory, guardian=servers.guardian, env=env)
     default = connections.databases["default"]
     before = default["NAME"]
