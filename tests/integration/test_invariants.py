@@ -210,7 +210,7 @@ def test_a_branch_that_was_left_and_ran_all_the_same_is_found(ended: DagRun) -> 
 def test_a_finding_has_a_sample_and_the_whole_count(ended: DagRun) -> None:
     execute(
         "INSERT INTO workflows_event (run_id, task_id, old, new) "
-        "SELECT id, '', 'success', 'running' FROM workflows_dagrun, generate_series(1, 50)"
+        "SELECT id, '', 'success', 'pending' FROM workflows_dagrun, generate_series(1, 50)"
     )
     finding = next(each for each in invariants.audit() if each.id == "I1b")
     assert finding.count == 50

@@ -1,8 +1,8 @@
 """Two transactions in every order: an isolation tester over the engine's own functions.
 
-Each actor is a thread with its own connection. It stops before every statement and before every commit, and goes on when
-the conductor lets it; an actor that PostgreSQL makes wait for a lock is left alone until it gets it. The conductor plays
-one schedule after the other until there is no order left that it has not seen. Nothing sleeps, nothing is random.
+Each actor is a thread with its own connection. It stops before every statement and before every commit, and goes on
+when the conductor lets it; an actor that PostgreSQL makes wait for a lock is left alone until it gets it. The conductor
+plays one schedule after the other until there is no order left that it has not seen. Nothing sleeps, nothing is random.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Each pair of racing operations in every order of their statements: one winner, sound counters, and a run that ends."""
+"""Each pair of racing operations in every order of their statements: one winner, sound counters, a run that ends."""
 
 from __future__ import annotations
 
@@ -122,6 +122,11 @@ class Scene:
         return TaskExecution.objects.get(run=self.run, task_id=task)
 
 
+_EXPIRE = (
+    "UPDATE workflows_taskexecution SET lease_until = now() - interval '1 s' WHERE run_id = %s AND state = 'running'"
+)
+
+
 def scene_of(document: dict[str, Any], *claimed: str, expired: bool = False) -> Callable[[], Scene]:
     """A new run for each schedule, with these tasks claimed."""
     version = publish(document)
@@ -130,8 +135,7 @@ def scene_of(document: dict[str, Any], *claimed: str, expired: bool = False) -> 
         run = launch_once(version).run
         claims = {name: held(run, name) for name in claimed}
         if expired:
-            run_sql("UPDATE workflows_taskexecution SET lease_until = now() - interval '1 s' "
-                    "WHERE run_id = %s AND state = 'running'", run.pk)
+            run_sql(_EXPIRE, run.pk)
         return Scene(run, claims)
 
     return make
@@ -184,7 +188,9 @@ def test_finish_and_finish_of_the_parents_of_a_join(
     play: Play, document: dict[str, Any], outcomes: tuple[Outcome, Outcome]
 ) -> None:
     """The lost update of the field: the join must be decided once, whoever is last."""
-    expected = {"all_success": 2, "all_done": 0, "one_success": 1}[document["tasks"]["join"].get("trigger_rule", "all_success")]
+    expected = {"all_success": 2, "all_done": 0, "one_success": 1}[
+        document["tasks"]["join"].get("trigger_rule", "all_success")
+    ]
     good = sum(isinstance(outcome, Done) for outcome in outcomes)
 
     def check(played: Played) -> None:
@@ -237,14 +243,6 @@ POISONED = 2  # losses before: the next is the last
 def test_finish_and_rescue(play: Play, losses: int, outcome: Outcome) -> None:
     """The worker comes back at the moment at which it is given up."""
 
-    def scene() -> Scene:
-        made = fresh()
-        run_sql("UPDATE workflows_taskexecution SET losses = %s, attempt = 1 + %s, token = token WHERE id = %s",
-                0, 0, made.claims["a"].execution_id)
-        return made
-
-    fresh = scene_of(CHAIN, "a", expired=True)
-
     def check(played: Played) -> None:
         assert sorted(played.won()) == [False, True]
         finished, rescued = played.ends
@@ -256,7 +254,7 @@ def test_finish_and_rescue(play: Play, losses: int, outcome: Outcome) -> None:
             assert row.state == finished.value.state
         assert Event.objects.filter(run=played.scene.run, task_id="a", old="running").count() == 1
 
-    play(scene, finishing("a", outcome), losing("a", losses), check)
+    play(scene_of(CHAIN, "a", expired=True), finishing("a", outcome), losing("a", losses), check)
 
 
 @pytest.mark.parametrize("losses", [0, POISONED])
@@ -277,7 +275,7 @@ def test_finish_and_cancel(play: Play, outcome: Outcome) -> None:
 
     def check(played: Played) -> None:
         finished, cancelled = played.ends
-        assert cancelled.value is True  # `b` is left to cancel in any case, unless it was given up
+        assert cancelled.value is True
         assert state(played.scene.run) == "cancelled"
         ends = Event.objects.filter(run=played.scene.run, task_id="a", old="running")
         assert ends.count() == 1
@@ -367,7 +365,7 @@ def test_launch_and_launch(play: Play) -> None:
         assert TaskExecution.objects.filter(run_id__in=runs).count() == 2
         assert told(played.ends[0].value.run, "a", "queued") == 1
 
-    play(lambda: str(uuid.uuid4()), launching, launching, check)
+    play(lambda: str(uuid.uuid4()), launching, launching, check, switches=3)
 
 
 def test_spawn_and_cancel(play: Play) -> None:
@@ -413,25 +411,50 @@ def test_settle_parent_and_settle_parent(play: Play) -> None:
     play(ready, settling, settling, check)
 
 
-def test_due_and_due(play: Play) -> None:
-    """Two reconcilers start the same retry."""
+def failed_once() -> Callable[[], Scene]:
+    """A run whose first task is due for another try."""
+    fresh = scene_of(dag("due", a={"retry": {"max_attempts": 2, "delay": 0}}), "a")
 
     def ready() -> Scene:
         scene = fresh()
         finish(scene.claims["a"], scene.plan, Fail(message="x"), chance=0)
         return scene
 
-    fresh = scene_of(dag("due", a={"retry": {"max_attempts": 2, "delay": 0}}), "a")
+    return ready
 
-    def requeuing(scene: Scene) -> Any:
-        which = Attempted(execution_id=scene.claims["a"].execution_id, attempt=1)
-        return transitions.requeue(which, expect=TaskState.RETRYING, reason=Reason.NONE, end="retrying")
+
+def requeuing(scene: Scene) -> Any:
+    which = Attempted(execution_id=scene.claims["a"].execution_id, attempt=1)
+    return transitions.requeue(which, expect=TaskState.RETRYING, reason=Reason.NONE, end="retrying")
+
+
+def test_due_and_due(play: Play) -> None:
+    """Two reconcilers start the same retry."""
 
     def check(played: Played) -> None:
         assert sorted(played.won()) == [False, True]
         assert played.scene.row("a").attempt == 2
 
-    play(ready, requeuing, requeuing, check)
+    play(failed_once(), requeuing, requeuing, check)
+
+
+def test_due_and_cancel(play: Play) -> None:
+    def check(played: Played) -> None:
+        assert states(played.scene.run) == {"a": "cancelled"}
+        assert not late(played.scene.run)
+
+    play(failed_once(), requeuing, cancelling, check)
+
+
+@pytest.mark.parametrize("losses", [0, POISONED])
+def test_rescue_and_cancel(play: Play, losses: int) -> None:
+    def check(played: Played) -> None:
+        assert played.ends[1].value is True
+        assert set(states(played.scene.run).values()) <= {"cancelled", "failed", "upstream_failed"}
+        assert Event.objects.filter(run=played.scene.run, task_id="a", old="running").count() == 1
+        assert not late(played.scene.run)
+
+    play(scene_of(CHAIN, "a", expired=True), losing("a", losses), cancelling, check)
 
 
 def test_pause_and_claim(play: Play) -> None:

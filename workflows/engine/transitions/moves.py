@@ -7,6 +7,12 @@ from workflows.engine import sql
 from workflows.engine.rows import Attempted, Ready
 from workflows.engine.transitions.text import storable
 
+# Both share the run's lock with claims and completions: a cancel comes wholly before or wholly after them. Without it,
+# one that has ended the run and not yet its tasks would be followed by the event of a task in a run that is over.
+_HELD = """(
+    SELECT pg_advisory_xact_lock_shared(%(runs)s | run_id) FROM workflows_taskexecution WHERE id = %(id)s
+) AS held"""
+
 _CLOSE = """
 WITH closed AS (
     UPDATE workflows_taskexecution t
@@ -15,6 +21,7 @@ WITH closed AS (
            ended_at = CASE WHEN %(final)s THEN now() END,
            failures = failures + %(failures)s, losses = losses + %(losses)s,
            output = COALESCE(%(output)s::jsonb, output)
+      FROM %(held)s
      WHERE t.id = %(id)s AND t.state = %(expect)s
        AND (%(token)s::uuid IS NULL OR t.token = %(token)s::uuid) AND t.attempt = %(attempt)s
        AND (NOT %(expired)s OR t.lease_until < now())
@@ -28,7 +35,7 @@ WITH closed AS (
     SELECT run_id, id, task_id, attempt, %(expect)s, %(to)s, %(reason)s, left(%(message)s, 500), node FROM closed
 )
 SELECT id FROM closed
-"""
+""".replace("%(held)s", _HELD)
 
 
 def move_task(
@@ -52,6 +59,7 @@ def move_task(
         _CLOSE,
         {  # type: ignore[arg-type]
             "id": which.execution_id,
+            "runs": sql.run_key(0),
             "attempt": which.attempt,
             "token": which.token,
             "expired": which.expired,
@@ -76,6 +84,7 @@ WITH moved AS (
        SET state = 'queued', attempt = t.attempt + 1, queued_at = now(), sent_at = NULL, token = NULL, lease_until =
        NULL,
            next_attempt_at = NULL, reason = %(reason)s, losses = losses + %(losses)s
+      FROM %(held)s
      WHERE t.id = %(id)s AND t.attempt = %(attempt)s AND t.state = %(expect)s
        AND (NOT %(expired)s OR t.lease_until < now())
  RETURNING t.id, t.run_id, t.task_id, t.attempt, t.position, t.map_index
@@ -87,7 +96,7 @@ WITH moved AS (
     SELECT run_id, id, task_id, attempt, %(expect)s, 'queued', %(reason)s FROM moved
 )
 SELECT position, map_index, attempt FROM moved
-"""
+""".replace("%(held)s", _HELD)
 
 
 def requeue(which: Attempted, *, expect: TaskState, reason: Reason, end: str, lost: bool = False) -> Ready | None:
@@ -96,6 +105,7 @@ def requeue(which: Attempted, *, expect: TaskState, reason: Reason, end: str, lo
         _REQUEUE,
         {  # type: ignore[arg-type]
             "id": which.execution_id,
+            "runs": sql.run_key(0),
             "attempt": which.attempt,
             "expired": which.expired,
             "expect": expect.value,
