@@ -18,6 +18,7 @@ class Conf:
     MAX_EDGES: int = 200_000
     MAX_DOCUMENT_BYTES: int = 10_000_000
     MAX_SUBDAG_DEPTH: int = 10
+    MAX_ITEMS: int = 10_000  # of a mapped task
 
     # Canvases: defaults chosen by `make bench`, see docs/performance.md
     CANVAS_MAX_CHAIN: int = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from workflows.core.outcome import Done, Fail, Outcome, Skip, Spawn
+from workflows.core.outcome import Done, Expand, Fail, Outcome, Skip, Spawn
 from workflows.engine import plans, transitions
 from workflows.engine.finish import Finished, finish
 from workflows.engine.launch import follow_up, launch
@@ -27,12 +27,12 @@ def start(document: dict[str, Any], **options: Any) -> DagRun:
 
 
 def claim(
-    run: DagRun, task_id: str, *, attempt: int | None = None, node: str = "hand", lease: float = 30
+    run: DagRun, task_id: str, *, attempt: int | None = None, node: str = "hand", lease: float = 30, item: int = -1
 ) -> Claim | None:
-    """Claim the current attempt of a task."""
-    row = TaskExecution.objects.get(run=run, task_id=task_id)
+    """Claim the current attempt of a task, or of an item of it."""
+    row = TaskExecution.objects.get(run=run, task_id=task_id, map_index=item)
     number = row.attempt if attempt is None else attempt
-    return transitions.claim(run.pk, row.position, -1, number, token=uuid.uuid4(), node=node, lease=lease)
+    return transitions.claim(run.pk, row.position, item, number, token=uuid.uuid4(), node=node, lease=lease)
 
 
 def held(run: DagRun, task_id: str, **options: Any) -> Claim:
@@ -49,14 +49,26 @@ def end(claimed: Claim, outcome: Outcome) -> Finished:
     return finished
 
 
-def do(run: DagRun, task_id: str, outcome: Outcome | None = None) -> Finished:
+def do(run: DagRun, task_id: str, outcome: Outcome | None = None, **options: Any) -> Finished:
     """Claim and finish in one go."""
-    return end(held(run, task_id), outcome or Done())
+    return end(held(run, task_id, **options), outcome or Done())
 
 
 def states(run: DagRun) -> dict[str, str]:
-    """The state of each task."""
-    return dict(TaskExecution.objects.filter(run=run).values_list("task_id", "state"))
+    """The state of each task; items are left out."""
+    return dict(TaskExecution.objects.filter(run=run, map_index=-1).values_list("task_id", "state"))
+
+
+def items(run: DagRun, task_id: str) -> list[str]:
+    """The states of a mapped task's items, in order."""
+    rows = TaskExecution.objects.filter(run=run, task_id=task_id, map_index__gte=0).order_by("map_index")
+    return list(rows.values_list("state", flat=True))
+
+
+def admitted(run: DagRun) -> list[str]:
+    """The queued tasks that a worker may claim, as task or task[item]."""
+    rows = TaskExecution.objects.filter(run=run, state="queued", held=False).order_by("position", "map_index")
+    return [t if m < 0 else f"{t}[{m}]" for t, m in rows.values_list("task_id", "map_index")]
 
 
 def state(run: DagRun) -> str:
@@ -65,4 +77,21 @@ def state(run: DagRun) -> str:
     return str(run.state)
 
 
-__all__ = ["NOOP", "Done", "Fail", "Skip", "Spawn", "claim", "dag", "do", "end", "held", "start", "state", "states"]
+__all__ = [
+    "NOOP",
+    "Done",
+    "Expand",
+    "Fail",
+    "Skip",
+    "Spawn",
+    "admitted",
+    "claim",
+    "dag",
+    "do",
+    "end",
+    "held",
+    "items",
+    "start",
+    "state",
+    "states",
+]

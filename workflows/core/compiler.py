@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workflows.core import graph, templating
@@ -47,6 +47,8 @@ def compile_plan(spec: DagSpec, bounds: Bounds) -> Plan:
         _planned(spec.tasks[task_id], position, downstream[position[task_id]], is_target=task_id in chosen)
         for task_id in order
     )
+    if spec.config.priority is not None:
+        tasks = tuple(t if t.own_priority else replace(t, priority=spec.config.priority) for t in tasks)
     upstreams = {task.position: task.upstream for task in tasks}
     return Plan(
         dag_id=spec.id,
@@ -116,7 +118,7 @@ def _carriable(task: PlannedTask) -> bool:
 
 def _leads(task: PlannedTask) -> bool:
     """Whether a canvas may go on after the task: it neither branches nor ends without a worker."""
-    return _carriable(task) and task.type not in _LAST
+    return _carriable(task) and task.foreach is None and task.type not in _LAST
 
 
 def _chains(tasks: tuple[PlannedTask, ...], bounds: Bounds, done: frozenset[int]) -> dict[int, tuple[int, ...]]:

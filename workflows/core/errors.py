@@ -52,6 +52,10 @@ class UnknownDag(CeleriacError):
     """There is no DAG {dag_id!r}."""
 
 
+class UnknownPool(CeleriacError):
+    """There is no pool {name!r}."""
+
+
 class UnknownVersion(CeleriacError):
     """DAG {dag_id!r} has no version {number}."""
 

@@ -54,4 +54,12 @@ class Spawn:
     params: dict[str, Json] = field(default_factory=dict)
 
 
-Outcome = Done | Skip | Retry | Fail | Spawn
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expand:
+    """Run the task once for each item, as task executions of their own. `keys`: the items came from a mapping."""
+
+    items: tuple[Json, ...]
+    keys: bool = False
+
+
+Outcome = Done | Skip | Retry | Fail | Spawn | Expand

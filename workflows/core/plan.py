@@ -7,7 +7,7 @@ A plan is stored with its version as JSON and cached by the workers: its shape i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -94,6 +94,19 @@ class Plan:
     def by_id(self) -> dict[str, int]:
         """Task id to position."""
         return {task.id: task.position for task in self.tasks}
+
+    def at(self, priority: int | None) -> Plan:
+        """The plan of a run with a priority of its own: that of its tasks, where the document gives them none."""
+        if priority is None or priority == self.priority:
+            return self
+        if priority not in self._at:
+            tasks = tuple(t if t.own_priority else replace(t, priority=priority) for t in self.tasks)
+            self._at[priority] = replace(self, tasks=tasks, priority=priority)
+        return self._at[priority]
+
+    @cached_property
+    def _at(self) -> dict[int, Plan]:
+        return {}
 
     @cached_property
     def segment_of(self) -> dict[int, Segment]:

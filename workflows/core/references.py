@@ -41,6 +41,8 @@ def expression_problems(spec: DagSpec, types: Mapping[str, type[BaseModel]]) -> 
             yield _problem(use, "bad_expression", "tasks must be followed by the id of a task: tasks.fetch")
         for name in sorted(analysis.names - templating.CONTEXT_NAMES - use.names):
             yield _problem(use, "unknown_name", f"there is no {name!r} here{names.hint(name)}")
+        if "item" in analysis.names and (spec.tasks[use.task].foreach is None or use.path.endswith(".foreach")):
+            yield _problem(use, "unknown_name", "there is no item here: a task has items through its foreach")
         for name in sorted(analysis.params - spec.params.keys()):
             yield _problem(use, "unknown_param", f"params.{name} is not declared{params.hint(name)}")
     yield from _task_references(spec, uses)
@@ -80,6 +82,8 @@ def _uses(task: TaskSpec, model: type[BaseModel] | None) -> Iterator[_Use]:
     if task.condition is not None:
         path = path_of("tasks", task.id, "condition")
         yield _Use(task.id, path, expressions.analyse(task.condition))
+    for place, text in leaves(task.foreach, path_of("tasks", task.id, "foreach")):
+        yield _Use(task.id, place, templating.analyse(text))
     yield from _uses_in(task, model, task.parameters, path_of("tasks", task.id, "parameters"))
 
 

@@ -90,7 +90,6 @@ RUN_MOVES: frozenset[tuple[RunState, RunState]] = frozenset(
     {
         (_R.PENDING, _R.RUNNING),
         (_R.PENDING, _R.CANCELLED),
-        (_R.PENDING, _R.FAILED),  # its deadline passed before its turn came
         (_R.RUNNING, _R.SUCCESS),
         (_R.RUNNING, _R.FAILED),
         (_R.RUNNING, _R.CANCELLED),

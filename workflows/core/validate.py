@@ -158,11 +158,25 @@ def _tasks(spec: DagSpec, catalogue: Catalogue) -> Iterator[Problem]:
         if catalogue.pools is not None and task.pool not in catalogue.pools:
             message = f"there is no pool {task.pool!r}{pools.hint(task.pool)}"
             yield _task_problem("unknown_pool", message, task, "pool")
-        if task.foreach is not None:
-            yield _task_problem("not_supported", "foreach is not available yet", task, "foreach")
+        yield from _mapped(task)
         yield from _branches(spec, task, ids)
         if task.type == "subdag":
             yield from _subdag(spec, task, catalogue)
+
+
+def _mapped(task: TaskSpec) -> Iterator[Problem]:
+    if task.foreach is None:
+        if task.foreach_concurrency is not None:
+            yield _task_problem("bad_foreach", "has no meaning without foreach", task, "foreach_concurrency")
+        return
+    if task.chooses:
+        yield _task_problem("bad_foreach", "a task that chooses between branches cannot be mapped", task, "foreach")
+    if isinstance(task.foreach, str):
+        if not is_template(task.foreach):
+            message = "is a text: write a list, a mapping, or an expression such as {{ tasks.find.output.files }}"
+            yield _task_problem("bad_foreach", message, task, "foreach")
+    elif not isinstance(task.foreach, (list, dict)):
+        yield _task_problem("bad_foreach", "must be a list, a mapping or an expression", task, "foreach")
 
 
 def _parameters(task: TaskSpec, model: type[BaseModel]) -> Iterator[Problem]:

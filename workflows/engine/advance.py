@@ -12,27 +12,53 @@ from workflows.core.joins import Verdict
 from workflows.core.plan import Plan
 from workflows.core.states import Reason, RunState, TaskState
 from workflows.engine import plans, sql, transitions
-from workflows.engine.rows import Attempted, Below, Ready
+from workflows.engine.rows import Attempted, Below, Moved, Ready
 from workflows.executors.send import Dispatch
 
 
 @dataclass(slots=True)
 class Consequences:
-    """What a transaction left to do after its commit: what to send, and which runs may have ended."""
+    """What a transaction left to do after its commit.
+
+    What to send; the runs that may have ended; the mapped tasks, as (run, position), of which all items may have
+    settled; the (run, queue) places where a limit may have room; the DAGs (keys) of which another run may start.
+    """
 
     dispatches: list[Dispatch] = field(default_factory=list)
     maybe_over: set[int] = field(default_factory=set)
+    maybe_joined: set[tuple[int, int]] = field(default_factory=set)
+    places: set[tuple[int, str]] = field(default_factory=set)
+    turns: set[int] = field(default_factory=set)
 
     def ready(self, plan: Plan, run_id: int, rows: Sequence[Ready]) -> None:
-        """Note queued rows of a run, to be sent after the commit."""
-        if rows:
-            attempts = tuple((r.position, r.map_index, r.attempt) for r in rows)
+        """Note queued rows of a run: to be sent after the commit, or to be let go by their limits first."""
+        self.places.update((run_id, row.queue) for row in rows if row.held)
+        attempts = tuple((row.position, row.map_index, row.attempt) for row in rows if not row.held)
+        if attempts:
             self.dispatches.append(Dispatch(plan=plan, run_id=run_id, ready=attempts))
+
+    def freed(self, moved: Moved | None) -> None:
+        """Note what a task gave back that is no longer queued or running."""
+        if moved is not None and moved.gated:
+            self.places.add((moved.run_id, moved.queue))
 
     def add(self, other: Consequences) -> None:
         """Take over what another transaction left to do."""
         self.dispatches += other.dispatches
         self.maybe_over |= other.maybe_over
+        self.maybe_joined |= other.maybe_joined
+        self.places |= other.places
+        self.turns |= other.turns
+
+
+def settle(plan: Plan, run_id: int, position: int, map_index: int, settled: Settled) -> Consequences:
+    """What follows from one settled task: the tasks below it; or, for an item, maybe the end of its mapped task.
+
+    The caller is in a transaction and holds the run's lock.
+    """
+    if map_index >= 0:
+        return Consequences(maybe_joined={(run_id, position)})
+    return cascade(plan, run_id, {position: settled})
 
 
 def cascade(plan: Plan, run_id: int, settled: Mapping[int, Settled]) -> Consequences:
@@ -87,37 +113,87 @@ def _verdicts(plan: Plan, below: list[Below], not_taken: set[int]) -> dict[int, 
 _OPEN = "SELECT EXISTS (SELECT 1 FROM workflows_taskexecution WHERE run_id = %s AND ended_at IS NULL)"
 _FAILED = (
     "SELECT position, state FROM workflows_taskexecution "
-    "WHERE run_id = %s AND state IN ('failed', 'upstream_failed', 'cancelled')"
+    "WHERE run_id = %s AND map_index = -1 AND state IN ('failed', 'upstream_failed', 'cancelled')"
 )
 
 
 def conclude(after: Consequences) -> None:
-    """End the runs whose tasks have all settled, and settle the parents of those that were sub-DAGs.
+    """Settle the mapped tasks whose items have all settled, end the runs whose tasks have, and settle the parents of
+    those that were sub-DAGs.
 
     Runs after the commits that settled the tasks: of two last tasks that finish together, the later look sees both.
     """
-    while after.maybe_over:
-        run_id = after.maybe_over.pop()
-        rows = sql.run(_OPEN, (run_id,))
-        if not rows[0][0]:
-            _end(run_id, after)
+    while after.maybe_joined or after.maybe_over:
+        while after.maybe_joined:
+            after.add(join_items(*after.maybe_joined.pop()))
+        if after.maybe_over:
+            run_id = after.maybe_over.pop()
+            rows = sql.run(_OPEN, (run_id,))
+            if not rows[0][0]:
+                _end(run_id, after)
+
+
+_ITEMS_OPEN = (
+    "SELECT EXISTS (SELECT 1 FROM workflows_taskexecution "
+    "WHERE run_id = %s AND position = %s AND map_index >= 0 AND ended_at IS NULL)"
+)
+_GROUP = """
+SELECT g.id, g.attempt, r.version_id,
+       (SELECT count(*) FROM workflows_taskexecution i WHERE i.run_id = g.run_id AND i.position = g.position
+           AND i.map_index >= 0 AND i.reason <> 'item_gone'),
+       (SELECT array_agg(i.map_index ORDER BY i.map_index) FROM workflows_taskexecution i
+         WHERE i.run_id = g.run_id AND i.position = g.position AND i.state IN ('failed', 'cancelled'))
+  FROM workflows_taskexecution g JOIN workflows_dagrun r ON r.id = g.run_id
+ WHERE g.run_id = %s AND g.position = %s AND g.map_index = -1 AND g.state = 'deferred'
+"""
+
+
+def join_items(run_id: int, position: int) -> Consequences:
+    """Settle a mapped task if all its items have settled: DEFERRED → SUCCESS or FAILED. Safe to repeat."""
+    if sql.run(_ITEMS_OPEN, (run_id, position))[0][0]:
+        return Consequences()
+    with sql.atomically():
+        sql.lock_run(run_id)
+        rows = sql.run(_GROUP, (run_id, position))
+        if not rows or sql.run(_ITEMS_OPEN, (run_id, position))[0][0]:
+            return Consequences()
+        group_id, attempt, version_id, count, failed = rows[0]
+        to = TaskState.FAILED if failed else TaskState.SUCCESS
+        moved = transitions.move_task(
+            Attempted(execution_id=group_id, attempt=attempt),
+            expect=TaskState.DEFERRED,
+            to=to,
+            reason=Reason.ITEMS_FAILED if failed else Reason.NONE,
+            message=_failed_items(count, failed) if failed else "",
+        )
+        assert moved is not None, "the run's lock keeps others from settling it meanwhile"
+        return cascade(plans.plan_of(version_id), run_id, {position: Settled(state=to)})
+
+
+def _failed_items(count: int, failed: list[int]) -> str:
+    named = ", ".join(str(index) for index in failed[:10]) + (", …" if len(failed) > 10 else "")
+    return f"{len(failed)} of {count} items did not succeed: {named}"
 
 
 def _end(run_id: int, after: Consequences) -> None:
-    rows = sql.run("SELECT version_id, parent_id, state FROM workflows_dagrun WHERE id = %s", (run_id,))
+    rows = sql.run("SELECT version_id, parent_id, state, dag_id FROM workflows_dagrun WHERE id = %s", (run_id,))
     if not rows or rows[0][2] != RunState.RUNNING:
         return
-    version_id, parent_id, _ = rows[0]
+    version_id, parent_id, _, dag_id = rows[0]
     failed = [(position, TaskState(state)) for position, state in sql.run(_FAILED, (run_id,))]
     to = decide.run_state(plans.plan_of(version_id), failed)
     failpoints.hit("run_settled")
-    if transitions.move_run(run_id, expect=RunState.RUNNING, to=to) and parent_id is not None:
+    if not transitions.move_run(run_id, expect=RunState.RUNNING, to=to):
+        return
+    if plans.plan_of(version_id).max_active_runs is not None:
+        after.turns.add(dag_id)
+    if parent_id is not None:
         failpoints.hit("run_ended")
         after.add(settle_parent(parent_id, run_id, to))
 
 
 _PARENT = """
-SELECT t.run_id, t.position, t.attempt, t.state, t.failures, r.version_id
+SELECT t.run_id, t.position, t.map_index, t.attempt, t.state, t.failures, r.version_id
   FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
  WHERE t.id = %s AND NOT EXISTS (SELECT 1 FROM workflows_dagrun n WHERE n.parent_id = t.id AND n.id > %s)
 """
@@ -126,9 +202,9 @@ SELECT t.run_id, t.position, t.attempt, t.state, t.failures, r.version_id
 def settle_parent(parent_id: int, child_id: int, child: RunState) -> Consequences:
     """Move the task that waits for a run which has ended: DEFERRED → SUCCESS, RETRYING or FAILED. Safe to repeat."""
     rows = sql.run(_PARENT, (parent_id, child_id))  # none: a later try waits for a child of its own by now
-    if not rows or rows[0][3] != TaskState.DEFERRED:
+    if not rows or rows[0][4] != TaskState.DEFERRED:
         return Consequences()
-    run_id, position, attempt, _, failures, version_id = rows[0]
+    run_id, position, map_index, attempt, _, failures, version_id = rows[0]
     plan = plans.plan_of(version_id)
     policy = plan.tasks[position].retry
     to, delay = TaskState.SUCCESS, None
@@ -150,4 +226,4 @@ def settle_parent(parent_id: int, child_id: int, child: RunState) -> Consequence
         )
         if not moved or not to.is_final:
             return Consequences()
-        return cascade(plan, run_id, {position: Settled(state=to)})
+        return settle(plan, run_id, position, map_index, Settled(state=to))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -11,6 +13,7 @@ from workflows.core.states import Reason, RunState, TaskState
 from workflows.engine import plans, sql, transitions
 from workflows.engine.advance import Consequences, settle_parent
 from workflows.engine.launch import follow_up
+from workflows.engine.rows import Ready, Stopped
 from workflows.executors import send
 from workflows.executors.canvas import celery_id
 from workflows.models import Dag, DagRun, TaskExecution
@@ -44,11 +47,18 @@ def resume_run(run_id: int) -> bool:
     run = _run(run_id)
     if not DagRun.objects.filter(pk=run_id, paused_at__isnull=False).update(paused_at=None):
         return False
-    plan = plans.plan_of(run.version_id)
+    plan = plans.plan_of(run.version_id).at(run.priority)
+    after = Consequences()
+    if run.state == RunState.PENDING:
+        after.turns.add(run.dag_id)
     queued = TaskExecution.objects.filter(run_id=run_id, state=TaskState.QUEUED)
-    ready = tuple(queued.values_list("position", "map_index", "attempt"))
-    dispatches = [send.Dispatch(plan=plan, run_id=run_id, ready=ready)] if ready else []
-    transaction.on_commit(lambda: send.send(dispatches))  # a caller's transaction may still hold the run paused
+    rows = queued.values_list("position", "map_index", "attempt", "held", "queue")
+    after.ready(
+        plan,
+        run_id,
+        [Ready(position=p, map_index=m, attempt=a, held=held, queue=queue) for p, m, a, held, queue in rows],
+    )
+    transaction.on_commit(lambda: follow_up(after))  # a caller's transaction may still hold the run paused
     return True
 
 
@@ -67,10 +77,13 @@ def stop_run(run_id: int, to: RunState, reason: Reason, message: str = "") -> bo
 
     # Not Django's atomic(): in the reconciler the engine's statements go over a connection of its own, where that
     # would neither hold the lock nor undo a half.
-    def write() -> list[tuple[int, int, int, str, str]] | None:
+    def write() -> list[Stopped] | None:
         with sql.atomically():
             sql.lock_run(run_id)
-            if not transitions.move_run(run_id, expect=RunState.RUNNING, to=to, reason=reason, message=message):
+            said: dict[str, Any] = {"to": to, "reason": reason, "message": message}
+            if to is RunState.CANCELLED and transitions.move_run(run_id, expect=RunState.PENDING, **said):
+                return []
+            if not transitions.move_run(run_id, expect=RunState.RUNNING, **said):
                 return None
             failpoints.hit("cancelling")
             return transitions.cancel_tasks(run_id, reason)
@@ -82,17 +95,18 @@ def stop_run(run_id: int, to: RunState, reason: Reason, message: str = "") -> bo
     return True
 
 
-def _after_stop(run_id: int, to: RunState, stopped: list[tuple[int, int, int, str, str]]) -> None:
+def _after_stop(run_id: int, to: RunState, stopped: list[Stopped]) -> None:
     failpoints.hit("cancelled")
-    running = [celery_id(run_id, p, m, a) for p, m, a, old, _ in stopped if old == TaskState.RUNNING]
+    running = [celery_id(run_id, t.position, t.map_index, t.attempt) for t in stopped if t.old is TaskState.RUNNING]
     if running:
         send.revoke(running, kill=True)
     for child_id in DagRun.objects.unfinished().filter(parent__run_id=run_id).values_list("pk", flat=True):
         stop_run(child_id, RunState.CANCELLED, Reason.PARENT_ENDED)
-    parent_id = DagRun.objects.values_list("parent_id", flat=True).get(pk=run_id)
+    parent_id, dag_key = DagRun.objects.values_list("parent_id", "dag_id").get(pk=run_id)
+    after = Consequences(places={(run_id, task.queue) for task in stopped if task.gated}, turns={dag_key})
     if parent_id is not None:
-        after: Consequences = settle_parent(parent_id, run_id, to)
-        follow_up(after)
+        after.add(settle_parent(parent_id, run_id, to))
+    follow_up(after)
 
 
 def _run(run_id: int) -> DagRun:

@@ -10,7 +10,7 @@ from workflows.conf import conf
 from workflows.core import retry
 from workflows.core.decide import Settled
 from workflows.core.errors import LostClaim
-from workflows.core.outcome import Done, Fail, Outcome, Retry, Skip, Spawn
+from workflows.core.outcome import Done, Expand, Fail, Outcome, Retry, Skip, Spawn
 from workflows.core.plan import Plan, PlannedTask
 from workflows.core.states import Reason, TaskState
 from workflows.engine import advance, launch, sql, transitions
@@ -41,6 +41,8 @@ def finish(held: Claim, plan: Plan, outcome: Outcome, *, chance: float) -> Finis
             return _settled(held, plan, TaskState.SKIPPED, reason=outcome.reason)
         case Spawn():
             return _spawned(held, plan, outcome)
+        case Expand():
+            return _expanded(held, plan, outcome)
         case Fail() | Retry():
             return _failed(held, plan, task, outcome, chance)
 
@@ -52,7 +54,7 @@ def _succeeded(held: Claim, plan: Plan, task: PlannedTask, outcome: Done) -> Fin
         return _failed(held, plan, task, Fail(message=f"the output is not JSON: {error}", permanent=True), 0.0)
     if output is not None and (refusal := _unstorable(output)):
         return _failed(held, plan, task, refusal, 0.0)
-    if outcome.branch is None and all(plan.tasks[p].plain for p in task.downstream):
+    if held.map_index >= 0 or (outcome.branch is None and all(plan.tasks[p].plain for p in task.downstream)):
         return _plainly(held, plan, task, output)
     return _settled(held, plan, TaskState.SUCCESS, output=output, branch=outcome.branch)
 
@@ -86,7 +88,7 @@ def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None) -> 
     def write() -> Succeeded | None:
         nonlocal tried_before
         again, tried_before = tried_before, True
-        result = transitions.succeed(held, output=output, below=task.downstream)
+        result = transitions.succeed(held, output=output, below=() if held.map_index >= 0 else task.downstream)
         if result is None and again and _is_done(held):
             # The first try was committed and its answer lost: what became ready then is left to the reconciler.
             return Succeeded(undecided=True, maybe_over=True)
@@ -95,7 +97,11 @@ def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None) -> 
     result = sql.persist(write)
     if result is None:
         raise LostClaim(task_execution_id=held.execution_id)
-    after = Consequences(maybe_over={held.run_id} if result.maybe_over else set())
+    after = Consequences(places={(held.run_id, queue) for queue in result.queues})
+    if held.map_index >= 0:
+        after.maybe_joined.add((held.run_id, held.position))
+    elif result.maybe_over:
+        after.maybe_over.add(held.run_id)
     after.ready(plan, held.run_id, result.ready)
     if result.undecided:
         failpoints.hit("undecided")
@@ -137,7 +143,9 @@ def _settled(
             )
             if not moved:
                 return None
-            after = advance.cascade(plan, held.run_id, {held.position: Settled(state=to, branch=branch)})
+            settled = Settled(state=to, branch=branch)
+            after = advance.settle(plan, held.run_id, held.position, held.map_index, settled)
+            after.freed(moved)
             failpoints.hit("settling")
             return after
 
@@ -169,7 +177,9 @@ def _failed(held: Claim, plan: Plan, task: PlannedTask, outcome: Fail | Retry, c
     )
     if not moved:
         raise LostClaim(task_execution_id=held.execution_id)
-    return Finished(state=TaskState.RETRYING, after=Consequences(), message=outcome.message, delay=delay)
+    after = Consequences()
+    after.freed(moved)
+    return Finished(state=TaskState.RETRYING, after=after, message=outcome.message, delay=delay)
 
 
 def _partial(outcome: Fail | Retry) -> str | None:
@@ -198,10 +208,48 @@ def _spawned(held: Claim, plan: Plan, outcome: Spawn) -> Finished:
                 to=TaskState.DEFERRED,
             )
             failpoints.hit("deferring")
-            return launch.start_child(held, child) if moved else None
+            if not moved:
+                return None
+            after = launch.start_child(held, child)
+            after.freed(moved)
+            return after
 
     after = sql.persist(write)
     if after is None:
         raise LostClaim(task_execution_id=held.execution_id)
     failpoints.hit("child_started")
+    return Finished(state=TaskState.DEFERRED, after=after)
+
+
+def _expanded(held: Claim, plan: Plan, outcome: Expand) -> Finished:
+    """RUNNING → DEFERRED with a row for each item, in one transaction; the last item's end settles the task.
+
+    Under the run's lock, or a cancel that does not see the new rows yet would leave them behind.
+    """
+    if not outcome.items:
+        return _settled(held, plan, TaskState.SUCCESS, output="[]" if not outcome.keys else "{}")
+    limited = plan.tasks[held.position].foreach_limit is not None
+
+    def write() -> Consequences | None:
+        with sql.atomically():
+            sql.lock_run(held.run_id)
+            moved = transitions.move_task(
+                Attempted(execution_id=held.execution_id, attempt=held.attempt, token=held.token),
+                expect=TaskState.RUNNING,
+                to=TaskState.DEFERRED,
+                message=f"{len(outcome.items)} items",
+                output=transitions.json_text({"items": len(outcome.items), "keys": outcome.keys}),
+            )
+            if not moved:
+                return None
+            after = Consequences()
+            after.freed(moved)
+            after.ready(
+                plan, held.run_id, transitions.expand(held.execution_id, held.position, outcome.items, limited=limited)
+            )
+            return after
+
+    after = sql.persist(write)
+    if after is None:
+        raise LostClaim(task_execution_id=held.execution_id)
     return Finished(state=TaskState.DEFERRED, after=after)

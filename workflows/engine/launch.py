@@ -18,7 +18,7 @@ from workflows.core.errors import BadParams, DagPaused, IdempotencyConflict, NoV
 from workflows.core.outcome import Spawn
 from workflows.core.plan import Plan
 from workflows.core.states import Reason
-from workflows.engine import plans, sql, transitions
+from workflows.engine import admit, plans, sql, transitions
 from workflows.engine.advance import Consequences, conclude
 from workflows.engine.rows import Claim, Ready
 from workflows.engine.transitions import TaskRow
@@ -104,8 +104,9 @@ def launch_once(
     date = logical_date or datetime.now(UTC)
     values = checked_params(version, params or {}, date)
     with sql.on_django(), transaction.atomic():
-        run_id = _insert(version, values, trigger, date, external_id, user, origin or Origin())
-        after = _start(run_id, version.pk) if run_id else Consequences()
+        priority = _priority(version, origin)
+        run_id = _insert(version, values, trigger, date, external_id, user, origin or Origin(), priority)
+        after = _take_turn(run_id, version, priority) if run_id else Consequences()
         transaction.on_commit(lambda: _send_off(after))
     if run_id:
         return Launched(run=DagRun.objects.get(pk=run_id), created=True)
@@ -190,9 +191,9 @@ def _insert(
     external_id: str | None,
     user: AbstractBaseUser | None,
     origin: Origin,
+    priority: int | None,
 ) -> int | None:
     """The new run's id, or None when the external id, or the one run of its logical date, is taken."""
-    plan = plans.plan_of(version.pk)
     rows = sql.run(
         _INSERT,
         (
@@ -203,33 +204,89 @@ def _insert(
             date,
             external_id,
             Jsonb(values),
-            plan.timeout,
+            plans.plan_of(version.pk).timeout,
             None,
             0,
             origin.interval_end,
             origin.backfill_id,
             origin.cause_id,
-            plan.priority if origin.priority is None else origin.priority,
+            priority,
         ),
     )
     return int(rows[0][0]) if rows else None
 
 
-def _start(run_id: int, version_id: int) -> Consequences:
-    """Start a pending run inside the caller's transaction."""
-    plan = plans.plan_of(version_id)
+_ACTIVE = "SELECT count(*) FROM workflows_dagrun WHERE dag_id = %s AND state = 'running'"
+_NEXT = """
+SELECT r.id, r.version_id, r.priority FROM workflows_dagrun r
+ WHERE r.dag_id = %s AND r.state = 'pending' AND r.paused_at IS NULL
+ ORDER BY COALESCE(r.priority, 5) DESC, r.id LIMIT 100
+"""
+
+
+def _priority(version: DagVersion, origin: Origin | None) -> int | None:
+    if origin is not None and origin.priority is not None:
+        return origin.priority
+    return plans.plan_of(version.pk).priority
+
+
+def _take_turn(run_id: int, version: DagVersion, priority: int | None) -> Consequences:
+    """Start a new run, or leave it pending when the DAG has as many running as it may."""
+    most = plans.plan_of(version.pk).max_active_runs
+    if most is not None:
+        _lock_turns(version.dag.pk)
+        if sql.run(_ACTIVE, (version.dag.pk,))[0][0] >= most:
+            return Consequences()
+    return _start(run_id, version.pk, priority)
+
+
+def _lock_turns(dag_key: int) -> None:
+    """Two launches must not both see the last free place."""
+    sql.run("SELECT pg_advisory_xact_lock(%s)", ((0x435455 << 40) | dag_key,))
+
+
+def start_next(dag_key: int) -> Consequences:
+    """Start the pending runs of a DAG that have their turn, the one of highest priority first, then the oldest."""
     after = Consequences()
-    if transitions.start_run(run_id, task_rows(plan)):
-        roots = [Ready(position=t.position, attempt=1) for t in plan.tasks if not t.upstream]
+    with sql.atomically():
+        _lock_turns(dag_key)
+        active = sql.run(_ACTIVE, (dag_key,))[0][0]
+        for run_id, version_id, priority in sql.run(_NEXT, (dag_key,)):
+            most = plans.plan_of(version_id).max_active_runs
+            if most is not None and active >= most:
+                break
+            after.add(_start(run_id, version_id, priority))
+            active += 1
+    return after
+
+
+def _start(run_id: int, version_id: int, priority: int | None) -> Consequences:
+    """Start a pending run inside the caller's transaction."""
+    plan = plans.plan_of(version_id).at(priority)
+    after = Consequences()
+    limited = admit.limited_queues()
+    rows = task_rows(plan, frozenset(limited))
+    if transitions.start_run(run_id, rows):
+        roots = [
+            Ready(position=t.position, attempt=1, held=row[-1], queue=row[3])
+            for t, row in zip(plan.tasks, rows, strict=True)
+            if not t.upstream
+        ]
         after.ready(plan, run_id, roots)
         if not plan.tasks:
             after.maybe_over.add(run_id)
     return after
 
 
-def task_rows(plan: Plan) -> list[TaskRow]:
-    """The task executions of a new run."""
-    return [(t.position, t.id, len(t.upstream), conf.queue_of(t.pool), t.priority, t.timeout) for t in plan.tasks]
+def task_rows(plan: Plan, limited: frozenset[str] = frozenset()) -> list[TaskRow]:
+    """The task executions of a new run; `limited` are the queues of pools with a limit."""
+    rows: list[TaskRow] = []
+    for task in plan.tasks:
+        queue = conf.queue_of(task.pool)
+        gated = plan.max_parallel is not None or queue in limited
+        waiting_on = len(task.upstream)
+        rows.append((task.position, task.id, waiting_on, queue, task.priority, task.timeout, task.slots, gated))
+    return rows
 
 
 def _send_off(after: Consequences) -> None:
@@ -238,9 +295,20 @@ def _send_off(after: Consequences) -> None:
 
 
 def follow_up(after: Consequences) -> None:
-    """What is left after a commit: end runs that are over, then send what is ready."""
-    conclude(after)
-    send.send(after.dispatches)
+    """What is left after a commit: send what is ready, end what is over, give away what became free; until no more
+    follows from it."""
+    while True:
+        send.send(after.dispatches)
+        failpoints.hit("flushed")
+        after.dispatches = []
+        conclude(after)
+        places, after.places = after.places, set()
+        after.dispatches += admit.admit(places)
+        turns, after.turns = after.turns, set()
+        for dag_key in sorted(turns):
+            after.add(start_next(dag_key))
+        if not (after.dispatches or after.maybe_over or after.maybe_joined or after.places or after.turns):
+            return
 
 
 class CannotSpawn(Exception):
@@ -295,6 +363,7 @@ def prepare_child(held: Claim, outcome: Spawn) -> Child:
 def start_child(held: Claim, child: Child) -> Consequences:
     """Insert and start the child run inside the caller's transaction."""
     plan = plans.plan_of(child.version.pk)
+    priority = held.priority if plan.priority is None else plan.priority
     rows = sql.run(
         _INSERT,
         (
@@ -311,10 +380,10 @@ def start_child(held: Claim, child: Child) -> Consequences:
             None,
             None,
             None,
-            held.priority if plan.priority is None else plan.priority,
+            priority,
         ),
     )
-    return _start(rows[0][0], child.version.pk)
+    return _take_turn(rows[0][0], child.version, priority)
 
 
 __all__ = [

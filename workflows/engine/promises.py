@@ -205,7 +205,7 @@ INVARIANTS: tuple[Invariant, ...] = (
           FROM tasks t
           LEFT JOIN (SELECT task_execution_id, count(*) AS tries FROM events
                       WHERE old IN ('running', 'deferred') AND task_execution_id IS NOT NULL
-                        AND (new IN ('failed', 'retrying')
+                        AND (new IN ('failed', 'retrying') AND reason NOT IN ('items_failed', 'marked_by_user')
                              OR (new = 'queued' AND reason IN ('lost', 'killed')))
                       GROUP BY task_execution_id) told ON told.task_execution_id = t.id
          WHERE t.failures + t.losses <> COALESCE(told.tries, 0)

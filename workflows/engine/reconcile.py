@@ -17,10 +17,10 @@ from workflows.conf import conf
 from workflows.core import retry
 from workflows.core.decide import Settled
 from workflows.core.states import Reason, RunState, TaskState
-from workflows.engine import control, plans, redeliver, sql, transitions
-from workflows.engine.advance import Consequences, cascade, conclude, decide_waiting, settle_parent
+from workflows.engine import admit, control, plans, redeliver, sql, transitions
+from workflows.engine.advance import Consequences, decide_waiting, settle, settle_parent
+from workflows.engine.launch import follow_up
 from workflows.engine.rows import Attempted
-from workflows.executors import send
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class Sweep:
     due: int = 0
     overdue: int = 0
     undecided: int = 0
+    joined: int = 0
     resent: int = 0
     expired_runs: int = 0
     orphans: int = 0
@@ -68,6 +69,9 @@ def sweep(*, gap: float = 0.0) -> Sweep:
     done.overdue = _guarded(lambda: _overdue_attempts(after))
     done.due = _guarded(lambda: _due_retries(after))
     done.undecided = _guarded(lambda: _undecided(after))
+    done.joined = _guarded(lambda: _joined(after))
+    _guarded(lambda: _held(after))
+    _guarded(lambda: _waiting_runs(after))
     _follow_up(after)
     done.resent = _guarded(redeliver.send_again)
     done.expired_runs = _guarded(_run_deadlines)
@@ -103,28 +107,25 @@ def _guarded(repair: Callable[[], int]) -> int:
         return 0
 
 
-def _concluded(after: Consequences) -> int:
-    conclude(after)
-    return 0
-
-
 def _each(rows: Iterable[sql.Row], mend: Callable[..., bool]) -> int:
     """Mend row by row: one that cannot be mended does not hold up the rest."""
     return sum(_guarded(lambda row=row: int(mend(*row))) for row in rows)  # type: ignore[misc]
 
 
 def _follow_up(after: Consequences) -> None:
-    """Send what was made ready, whatever becomes of the ends of runs, and then send what those make ready."""
+    """Send what was made ready, whatever becomes of what follows from it."""
     if after.dispatches:
         failpoints.hit("requeued")
-    send.send(after.dispatches)
-    after.dispatches = []
-    _guarded(lambda: _concluded(after))
-    send.send(after.dispatches)
+
+    def follow() -> int:
+        follow_up(after)
+        return 0
+
+    _guarded(follow)
 
 
 _EXPIRED = """
-SELECT t.id, t.run_id, t.position, t.attempt, t.losses, t.node, r.version_id
+SELECT t.id, t.run_id, t.position, t.map_index, t.attempt, t.losses, t.node, r.version_id
   FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
  WHERE t.state = 'running' AND t.lease_until < now()
    AND pg_postmaster_start_time() < now() - make_interval(secs => %s)
@@ -137,37 +138,35 @@ def _expired_leases(after: Consequences) -> int:
     get the time to renew theirs first."""
 
     def mend(
-        execution_id: int, run_id: int, position: int, attempt: int, losses: int, node: str, version_id: int
+        execution_id: int,
+        run_id: int,
+        position: int,
+        map_index: int,
+        attempt: int,
+        losses: int,
+        node: str,
+        version_id: int,
     ) -> bool:
         which = Attempted(execution_id=execution_id, attempt=attempt, expired=True)
-        why = f"node {node} stopped renewing the lease"
-        return lose(which, run_id, position, losses, version_id, after, Reason.LOST, why)
+        place = Place(run_id=run_id, position=position, map_index=map_index, version_id=version_id)
+        return lose(which, place, losses, after, Reason.LOST, f"node {node} stopped renewing the lease")
 
     return _each(sql.run(_EXPIRED, (2 * conf.LEASE_RENEW_SECONDS,)), mend)
 
 
-def lose(
-    which: Attempted,
-    run_id: int,
-    position: int,
-    losses: int,
-    version_id: int,
-    after: Consequences,
-    reason: Reason,
-    message: str,
-) -> bool:
+def lose(which: Attempted, place: Place, losses: int, after: Consequences, reason: Reason, message: str) -> bool:
     """After the worker was lost: RUNNING → QUEUED for another try, or → FAILED when the task may not run again."""
-    plan = plans.plan_of(version_id)
-    task = plan.tasks[position]
+    plan = plans.plan_of(place.version_id)
+    task = plan.tasks[place.position]
     poisoned = losses + 1 >= conf.MAX_LOST_ATTEMPTS
     if not task.at_most_once and not poisoned:
         ready = transitions.requeue(which, expect=TaskState.RUNNING, reason=reason, end="lost", lost=True)
-        after.ready(plan, run_id, [ready] if ready else [])
+        after.ready(plan, place.run_id, [ready] if ready else [])
         return ready is not None
     if poisoned:
         message = f"{message}; {losses + 1} attempts took their worker down or were lost with it (MAX_LOST_ATTEMPTS)"
     with sql.atomically():
-        sql.lock_run(run_id)
+        sql.lock_run(place.run_id)
         moved = transitions.move_task(
             which,
             expect=TaskState.RUNNING,
@@ -178,12 +177,13 @@ def lose(
             counts="loss",
         )
         if moved:
-            after.add(cascade(plan, run_id, {position: Settled(state=TaskState.FAILED)}))
-    return moved
+            after.add(settle(plan, place.run_id, place.position, place.map_index, Settled(state=TaskState.FAILED)))
+    after.freed(moved)
+    return moved is not None
 
 
 _OVERDUE = """
-SELECT t.id, t.run_id, t.position, t.attempt, t.failures, r.version_id
+SELECT t.id, t.run_id, t.position, t.map_index, t.attempt, t.failures, r.version_id
   FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
  WHERE t.state = 'running' AND t.timeout IS NOT NULL
    AND t.started_at + make_interval(secs => t.timeout + %s) < now()
@@ -194,21 +194,24 @@ SELECT t.id, t.run_id, t.position, t.attempt, t.failures, r.version_id
 def _overdue_attempts(after: Consequences) -> int:
     """Attempts past their hard limit whose worker did not end them: pools without time limits, a stuck main process."""
 
-    def mend(execution_id: int, run_id: int, position: int, attempt: int, failures: int, version_id: int) -> bool:
+    def mend(
+        execution_id: int, run_id: int, position: int, map_index: int, attempt: int, failures: int, version_id: int
+    ) -> bool:
         which = Attempted(execution_id=execution_id, attempt=attempt)
-        return time_out(which, run_id, position, failures, version_id, after)
+        place = Place(run_id=run_id, position=position, map_index=map_index, version_id=version_id)
+        return time_out(which, place, failures, after)
 
     return _each(sql.run(_OVERDUE, (2 * conf.HARD_TIMEOUT_GRACE,)), mend)
 
 
-def time_out(which: Attempted, run_id: int, position: int, failures: int, version_id: int, after: Consequences) -> bool:
+def time_out(which: Attempted, place: Place, failures: int, after: Consequences) -> bool:
     """RUNNING → RETRYING or FAILED for an attempt that ran past its hard limit."""
-    plan = plans.plan_of(version_id)
-    task = plan.tasks[position]
+    plan = plans.plan_of(place.version_id)
+    task = plan.tasks[place.position]
     tries_left = not task.at_most_once and retry.may_retry(task.retry, failures + 1)
     to = TaskState.RETRYING if tries_left else TaskState.FAILED
     with sql.atomically():
-        sql.lock_run(run_id)
+        sql.lock_run(place.run_id)
         moved = transitions.move_task(
             which,
             expect=TaskState.RUNNING,
@@ -219,8 +222,19 @@ def time_out(which: Attempted, run_id: int, position: int, failures: int, versio
             counts="failure",
         )
         if moved and to.is_final:
-            after.add(cascade(plan, run_id, {position: Settled(state=to)}))
-    return moved
+            after.add(settle(plan, place.run_id, place.position, place.map_index, Settled(state=to)))
+    after.freed(moved)
+    return moved is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a task execution is: its run, its position in the plan of its version, its item."""
+
+    run_id: int
+    position: int
+    map_index: int
+    version_id: int
 
 
 _DUE = """
@@ -247,7 +261,7 @@ def _undecided(after: Consequences) -> int:
     rows = sql.run(
         "SELECT DISTINCT t.run_id, r.version_id "
         "FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id "
-        "WHERE t.state = 'pending' AND t.waiting_on = 0 AND r.state = 'running' LIMIT 500"
+        "WHERE t.state = 'pending' AND t.waiting_on = 0 AND t.map_index = -1 AND r.state = 'running' LIMIT 500"
     )
 
     def mend(run_id: int, version_id: int) -> bool:
@@ -259,7 +273,7 @@ def _undecided(after: Consequences) -> int:
 
 def _run_deadlines() -> int:
     rows = sql.run(
-        "SELECT id FROM workflows_dagrun WHERE ended_at IS NULL AND deadline_at < now() ORDER BY id LIMIT 100"
+        "SELECT id FROM workflows_dagrun WHERE state = 'running' AND deadline_at < now() ORDER BY id LIMIT 100"
     )
     why = "the run's timeout has passed"
     return _each(rows, lambda run_id: control.stop_run(run_id, RunState.FAILED, Reason.RUN_TIMED_OUT, why))
@@ -291,6 +305,35 @@ def _parents() -> int:
     count = _each(rows, mend)
     _follow_up(after)
     return count
+
+
+def _joined(after: Consequences) -> int:
+    """Mapped tasks whose items have all settled: the last item's worker died before it looked."""
+    rows = sql.run(
+        "SELECT g.run_id, g.position FROM workflows_taskexecution g WHERE g.state = 'deferred' AND g.map_index = -1 "
+        "AND EXISTS (SELECT 1 FROM workflows_taskexecution i "
+        "WHERE i.run_id = g.run_id AND i.position = g.position AND i.map_index >= 0) "
+        "AND NOT EXISTS (SELECT 1 FROM workflows_taskexecution i "
+        "WHERE i.run_id = g.run_id AND i.position = g.position AND i.map_index >= 0 AND i.ended_at IS NULL) LIMIT 500"
+    )
+    after.maybe_joined.update((run_id, position) for run_id, position in rows)
+    return len(rows)
+
+
+def _held(after: Consequences) -> int:
+    """Tasks that wait for room within a limit: who gave it back died before it gave it away. Counts none, as waiting
+    is no fault."""
+    after.places.update(admit.waiting())
+    return 0
+
+
+def _waiting_runs(after: Consequences) -> int:
+    """Runs that wait for their turn, likewise."""
+    rows = sql.run(
+        "SELECT DISTINCT dag_id FROM workflows_dagrun WHERE state = 'pending' AND paused_at IS NULL LIMIT 500"
+    )
+    after.turns.update(dag_key for (dag_key,) in rows)
+    return 0
 
 
 def _ended_runs() -> int:

@@ -15,14 +15,14 @@ BATCH = 500
 
 _WAITING = """
 SELECT DISTINCT t.queue FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
- WHERE t.state = 'queued' AND COALESCE(t.sent_at, t.queued_at) < %s
+ WHERE t.state = 'queued' AND NOT t.held AND COALESCE(t.sent_at, t.queued_at) < %s
    AND r.state = 'running' AND r.paused_at IS NULL
 """
 
 _TAKE = """
 WITH stale AS (
     SELECT t.id, r.version_id FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
-     WHERE t.state = 'queued' AND t.queue = ANY(%s::text[])
+     WHERE t.state = 'queued' AND NOT t.held AND t.queue = ANY(%s::text[])
        AND COALESCE(t.sent_at, t.queued_at) < %s
        AND r.state = 'running' AND r.paused_at IS NULL
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
@@ -40,7 +40,8 @@ WITH latest AS (
     SELECT t.id, r.version_id
       FROM latest l JOIN workflows_taskexecution t ON t.queue = l.queue AND t.priority = l.priority
       JOIN workflows_dagrun r ON r.id = t.run_id
-     WHERE t.state = 'queued' AND COALESCE(t.sent_at, t.queued_at) < l.queued_at - make_interval(secs => %s)
+     WHERE t.state = 'queued' AND NOT t.held
+       AND COALESCE(t.sent_at, t.queued_at) < l.queued_at - make_interval(secs => %s)
        AND r.state = 'running' AND r.paused_at IS NULL
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
 )

@@ -12,11 +12,13 @@ from workflows.core.states import TaskState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A queued task execution, waiting for its message."""
+    """A queued task execution, waiting for its message; or, with `held`, for room within a limit first."""
 
     position: int
     attempt: int
     map_index: int = -1
+    held: bool = False
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,27 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A move that was made. What is gated has given back its place within the limits, or never had one."""
+
+    run_id: int
+    queue: str
+    gated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A task that was cancelled with its run; `old` is where it stood."""
+
+    position: int
+    map_index: int
+    attempt: int
+    old: TaskState
+    queue: str
+    gated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Below:
     """A task below a settled one, after its counters moved."""
 
@@ -58,10 +81,12 @@ class Succeeded:
     """What a success did below.
 
     `ready` became queued; `undecided` says that a task's upstreams have all settled, not all well, and its verdict is
-    open; `maybe_over` that nothing below is left unsettled.
+    open; `maybe_over` that nothing below is left unsettled; `queues` are those in which a limit has room again, or in
+    which a task waits for one.
     """
 
     ready: tuple[Ready, ...] = ()
+    queues: frozenset[str] = frozenset()
     undecided: bool = False
     maybe_over: bool = False
 

@@ -62,7 +62,7 @@ END $$;
 CREATE OR REPLACE FUNCTION celeriac_run_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.state <> OLD.state AND (OLD.state || '>' || NEW.state) <> ALL (ARRAY[
-        'pending>running', 'pending>cancelled', 'pending>failed',
+        'pending>running', 'pending>cancelled',
         'running>success', 'running>failed', 'running>cancelled',
         'success>running', 'failed>running', 'cancelled>running'
     ]) THEN

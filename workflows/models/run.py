@@ -21,6 +21,8 @@ def _choices(states: type[RunState] | type[TaskState] | type[Reason]) -> list[tu
 
 
 _RUN_FINAL = sorted(s.value for s in RUN_FINAL)
+_ADMITTED = Q(gated=True, held=False, state__in=[TaskState.QUEUED, TaskState.RUNNING])
+_HELD = Q(held=True)
 _TASK_ACTIVE = [TaskState.DEFERRED, TaskState.QUEUED, TaskState.RETRYING, TaskState.RUNNING]
 
 
@@ -200,7 +202,11 @@ class TaskExecution(models.Model):
             models.Index(
                 fields=["run", "position"], condition=Q(ended_at__isnull=True, map_index__gte=0), name="task_open_item"
             ),
-            models.Index(fields=["queue"], condition=Q(gated=True, ended_at__isnull=True), name="task_gated"),
+            # Limits: what is admitted counts against them, what is held waits for them in this order.
+            models.Index(fields=["queue"], condition=_ADMITTED, name="task_admitted_in_queue"),
+            models.Index(fields=["run"], condition=_ADMITTED, name="task_admitted_in_run"),
+            models.Index(fields=["queue", "-priority", "queued_at", "id"], condition=_HELD, name="task_held_in_queue"),
+            models.Index(fields=["run", "-priority", "queued_at", "id"], condition=_HELD, name="task_held_in_run"),
             models.Index(fields=["wake_at"], condition=Q(wake_at__isnull=False), name="task_wakes"),
         ]
 

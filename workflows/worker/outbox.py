@@ -8,8 +8,8 @@ from typing import Any
 
 from workflows import failpoints
 from workflows.engine import sql
-from workflows.engine.advance import Consequences, conclude
-from workflows.executors import send
+from workflows.engine.advance import Consequences
+from workflows.engine.launch import follow_up
 from workflows.executors.send import Dispatch
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,4 @@ def flush() -> None:
     while _waiting:
         after = _waiting.pop(0)
         failpoints.hit("carried")
-        send.send(after.dispatches)
-        failpoints.hit("flushed")
-        after.dispatches = []
-        conclude(after)
-        send.send(after.dispatches)
+        follow_up(after)

@@ -24,15 +24,24 @@ from workflows.engine.finish import Finished, finish
 from workflows.engine.rows import Claim
 from workflows.operators import registry
 from workflows.operators.base import Context, OperatorType, RunInfo, TaskInfo, TaskView
-from workflows.worker import limits
+from workflows.worker import limits, mapping
 from workflows.worker.celery_calls import call_celery
 from workflows.worker.logs import TaskLog, captured
 
 process_log = logging.getLogger(__name__)
 
+# The output of a mapped task is made of those of its items, here and now: kept once more in its own row it could be
+# larger than any row should be.
 _UPSTREAM = """
-SELECT task_id, state, output FROM workflows_taskexecution
- WHERE run_id = %s AND position = ANY(%s::int[]) AND map_index = -1
+SELECT t.task_id, t.state, t.output, i.outputs FROM workflows_taskexecution t
+  LEFT JOIN LATERAL (
+       SELECT CASE WHEN t.output -> 'keys' = 'true'
+                   THEN jsonb_object_agg(COALESCE(m.item ->> 'key', m.map_index::text), m.output)
+                   ELSE jsonb_agg(m.output ORDER BY m.map_index) END AS outputs
+         FROM workflows_taskexecution m
+        WHERE m.run_id = t.run_id AND m.position = t.position AND m.map_index >= 0 AND m.reason <> 'item_gone'
+       ) i ON t.position = ANY(%s::int[])
+ WHERE t.run_id = %s AND t.position = ANY(%s::int[]) AND t.map_index = -1
 """
 
 
@@ -48,8 +57,9 @@ class Tasks(Mapping[str, TaskView]):
         """The named tasks, in one query; unknown ids are left out."""
         missing = [self._plan.by_id[i] for i in ids if i in self._plan.by_id and i not in self._seen]
         if missing:
-            for task_id, state, output in sql.read(_UPSTREAM, (self._run_id, missing)):
-                self._seen[task_id] = {"state": state, "output": output}
+            mapped = [position for position in missing if self._plan.tasks[position].foreach is not None]
+            for task_id, state, output, outputs in sql.read(_UPSTREAM, (mapped, self._run_id, missing)):
+                self._seen[task_id] = {"state": state, "output": output if outputs is None else outputs}
         return {i: self._seen[i] for i in ids if i in self._seen}
 
     def __getitem__(self, task_id: str) -> TaskView:
@@ -156,9 +166,14 @@ def _operate(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcom
         map_index=held.map_index,
     )
     tasks = UpstreamTasks(plan, held.run_id, task)
-    scope = _scope(run, info, tasks)
-    if task.condition is not None and not _holds(task.condition, scope):
+    scope = _scope(held, run, info, tasks)
+    mapped = task.foreach is not None
+    # A condition that names the item is asked for each item, any other one once, before there are items.
+    asked = task.condition is not None and (not mapped or _names_item(task.condition) == (held.map_index >= 0))
+    if asked and not _holds(task.condition or "", scope):
         return Skip(reason=Reason.CONDITION_FALSE)
+    if mapped and held.map_index < 0:
+        return mapping.items_of(task.foreach, lambda value: _rendered(value, scope))
     parameters = _ready(operator, task, scope)
     context = Context(
         parameters=operator.parameters.model_validate(parameters),
@@ -176,7 +191,17 @@ def _operate(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcom
 Scope = Callable[[frozenset[str]], dict[str, Any]]
 
 
-def _scope(run: RunInfo, info: TaskInfo, tasks: Tasks) -> Scope:
+def _names_item(condition: str) -> bool:
+    return "item" in expressions.analyse(condition).names
+
+
+def _rendered(value: Any, scope: Scope) -> Any:
+    if not templating.is_template(value):
+        return value
+    return templating.render(value, scope(templating.tasks_named(value)), max_chars=conf.RENDER_MAX_CHARS)
+
+
+def _scope(held: Claim, run: RunInfo, info: TaskInfo, tasks: Tasks) -> Scope:
     """What templates may name, made when a template is there; only the tasks that it names are read."""
     context: dict[str, Any] = {
         "params": run.params,
@@ -190,6 +215,8 @@ def _scope(run: RunInfo, info: TaskInfo, tasks: Tasks) -> Scope:
         },
         "task": {"id": info.id, "name": info.name, "attempt": info.attempt, "map_index": info.map_index},
     }
+    if held.map_index >= 0:
+        context["item"] = held.item
     return lambda named: {**context, "tasks": tasks.fetch(named)}
 
 

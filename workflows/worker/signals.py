@@ -20,7 +20,7 @@ from workflows import failpoints
 from workflows.core.decide import Settled
 from workflows.core.states import Reason, TaskState
 from workflows.engine import plans, reconcile, sql, transitions
-from workflows.engine.advance import Consequences, cascade
+from workflows.engine.advance import Consequences, settle
 from workflows.engine.launch import follow_up
 from workflows.engine.rows import Attempted
 from workflows.executors.canvas import RUN_TASK
@@ -126,11 +126,12 @@ def _rescue(args: tuple[int, int, int, int], timed_out: bool, message: str) -> N
         return
     execution_id, losses, failures, _, version_id = rows[0]
     which = Attempted(execution_id=execution_id, attempt=args[3])
+    place = reconcile.Place(run_id=args[0], position=args[1], map_index=args[2], version_id=version_id)
     after = Consequences()
     if timed_out:
-        reconcile.time_out(which, args[0], args[1], failures, version_id, after)
+        reconcile.time_out(which, place, failures, after)
     else:
-        reconcile.lose(which, args[0], args[1], losses, version_id, after, Reason.KILLED, message or "the child died")
+        reconcile.lose(which, place, losses, after, Reason.KILLED, message or "the child died")
     failpoints.hit("rescued")
     follow_up(after)
 
@@ -150,7 +151,10 @@ def _cancel(args: tuple[int, int, int, int]) -> None:
             reason=Reason.CANCELLED_BY_USER,
             message="revoked through Celery",
         )
-        after = cascade(plan, args[0], {args[1]: Settled(state=TaskState.CANCELLED)}) if moved else Consequences()
+        after = Consequences()
+        if moved:
+            after.add(settle(plan, args[0], args[1], args[2], Settled(state=TaskState.CANCELLED)))
+        after.freed(moved)
     follow_up(after)
 
 

@@ -230,7 +230,8 @@ def losing(task: str, losses: int = 0) -> Callable[[Scene], bool]:
         mine = scene.claims[task]
         which = Attempted(execution_id=mine.execution_id, attempt=mine.attempt, expired=True)
         version = scene.run.version_id
-        return reconcile.lose(which, scene.run.pk, mine.position, losses, version, Consequences(), Reason.LOST, "gone")
+        place = reconcile.Place(run_id=scene.run.pk, position=mine.position, map_index=-1, version_id=version)
+        return reconcile.lose(which, place, losses, Consequences(), Reason.LOST, "gone")
 
     return work
 
@@ -311,7 +312,8 @@ def test_conclude_and_cancel(play: Play) -> None:
 def timing_out(scene: Scene) -> bool:
     mine = scene.claims["a"]
     which = Attempted(execution_id=mine.execution_id, attempt=mine.attempt)
-    return reconcile.time_out(which, scene.run.pk, 0, 0, scene.run.version_id, Consequences())
+    place = reconcile.Place(run_id=scene.run.pk, position=0, map_index=-1, version_id=scene.run.version_id)
+    return reconcile.time_out(which, place, 0, Consequences())
 
 
 @pytest.mark.parametrize("outcome", [Done(), Fail(message="x")], ids=["done", "fail"])

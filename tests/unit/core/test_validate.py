@@ -117,7 +117,10 @@ def test_independent_cycles_are_all_written_out() -> None:
     [
         ({"type": "shel"}, "type", "unknown_type"),
         ({"pool": "oi"}, "pool", "unknown_pool"),
-        ({"foreach": [1]}, "foreach", "not_supported"),
+        ({"foreach": "abc"}, "foreach", "bad_foreach"),
+        ({"foreach": 3}, "foreach", "bad_foreach"),
+        ({"foreach_concurrency": 3}, "foreach_concurrency", "bad_foreach"),
+        ({"command": "echo {{ item }}"}, "command", "unknown_name"),
         ({"condition": "1 +"}, "condition", "bad_expression"),
         ({"parameters": {"env": {"A": "{{ x"}}}, "parameters.env.A", "bad_expression"),
         ({"command": "{{ tasks[params.n] }}"}, "command", "bad_expression"),

@@ -9,15 +9,17 @@ from __future__ import annotations
 from workflows.engine.transitions.hot import claim, renew, succeed
 from workflows.engine.transitions.joins import count_down, resolve, undecided
 from workflows.engine.transitions.moves import cancel_tasks, move_run, move_task, requeue
-from workflows.engine.transitions.start import TaskRow, start_run
+from workflows.engine.transitions.start import TaskRow, admit, expand, start_run
 from workflows.engine.transitions.text import MESSAGE_MAX, json_text
 
 __all__ = [
     "MESSAGE_MAX",
     "TaskRow",
+    "admit",
     "cancel_tasks",
     "claim",
     "count_down",
+    "expand",
     "json_text",
     "move_run",
     "move_task",

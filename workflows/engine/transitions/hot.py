@@ -96,29 +96,31 @@ WITH settled AS (
        SET state = 'success', ended_at = now(), token = NULL, lease_until = NULL, output = %(output)s::jsonb
       FROM (SELECT pg_advisory_xact_lock_shared(%(key)s)) AS held
      WHERE t.id = %(id)s AND t.token = %(token)s AND t.state = 'running'
- RETURNING t.id, t.run_id, t.task_id, t.attempt, t.node
+ RETURNING t.id, t.run_id, t.task_id, t.attempt, t.node, t.gated, t.queue
 ), tried AS (
     UPDATE workflows_taskattempt a SET ended_at = now(), "end" = 'success'
       FROM settled s WHERE a.task_execution_id = s.id AND a.number = s.attempt
 ), locked AS (
     SELECT d.id FROM workflows_taskexecution d, settled s
-     WHERE d.run_id = s.run_id AND d.position = ANY(%(below)s::int[])
+     WHERE d.run_id = s.run_id AND d.position = ANY(%(below)s::int[]) AND d.map_index = -1
      ORDER BY d.id FOR NO KEY UPDATE OF d
 ), moved AS (
     UPDATE workflows_taskexecution d
        SET waiting_on = d.waiting_on - 1,
            state = CASE WHEN %(ready)s THEN 'queued' ELSE d.state END,
            attempt = CASE WHEN %(ready)s THEN d.attempt + 1 ELSE d.attempt END,
-           queued_at = CASE WHEN %(ready)s THEN now() ELSE d.queued_at END
+           queued_at = CASE WHEN %(ready)s THEN now() ELSE d.queued_at END,
+           held = d.held OR (d.gated AND %(ready)s)
       FROM locked l WHERE d.id = l.id
- RETURNING d.id, d.run_id, d.task_id, d.position, d.map_index, d.attempt, d.state, d.waiting_on
+ RETURNING d.id, d.run_id, d.task_id, d.position, d.map_index, d.attempt, d.state, d.waiting_on, d.held, d.queue
 ), told AS (
     INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, node)
     SELECT run_id, id, task_id, attempt, 'running', 'success', node FROM settled
     UNION ALL
     SELECT run_id, id, task_id, attempt, 'pending', 'queued', '' FROM moved WHERE state = 'queued' AND waiting_on = 0
 )
-SELECT s.id, m.position, m.map_index, m.attempt, m.state, m.waiting_on FROM settled s LEFT JOIN moved m ON true
+SELECT s.id, m.position, m.map_index, m.attempt, m.state, m.waiting_on, m.held, m.queue, s.gated, s.queue
+  FROM settled s LEFT JOIN moved m ON true
 """.replace(
     "%(ready)s", "d.state = 'pending' AND d.waiting_on = 1 AND d.upstreams_failed = 0 AND d.upstreams_skipped = 0"
 )
@@ -139,14 +141,14 @@ def succeed(held: Claim, *, output: str | None, below: Sequence[int]) -> Succeed
     rows = sql.run(_SUCCEED, asked)  # type: ignore[arg-type]
     if not rows:
         return None
-    ready = tuple(
-        Ready(position=position, map_index=map_index, attempt=attempt)
-        for _, position, map_index, attempt, state, waiting in rows
-        if state == TaskState.QUEUED and waiting == 0
-    )
+    queued = [row for row in rows if row[4] == TaskState.QUEUED and row[5] == 0]
+    ready = tuple(Ready(position=row[1], map_index=row[2], attempt=row[3]) for row in queued if not row[6])
+    queues = {row[7] for row in queued if row[6]}
+    if rows[0][8]:
+        queues.add(rows[0][9])
     undecided = any(row[4] == TaskState.PENDING and row[5] == 0 for row in rows)
     over = all(row[1] is None or TaskState(row[4]).is_final for row in rows)
-    return Succeeded(ready=ready, undecided=undecided, maybe_over=over)
+    return Succeeded(ready=ready, undecided=undecided, maybe_over=over, queues=frozenset(queues))
 
 
 _RENEW = """

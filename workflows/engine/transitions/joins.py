@@ -14,7 +14,7 @@ UPDATE workflows_taskexecution d
    SET waiting_on = d.waiting_on - v.settled, upstreams_failed = d.upstreams_failed + v.failed,
        upstreams_skipped = d.upstreams_skipped + v.skipped
   FROM unnest(%s::int[], %s::int[], %s::int[], %s::int[]) AS v(position, settled, failed, skipped)
- WHERE d.run_id = %s AND d.position = v.position
+ WHERE d.run_id = %s AND d.position = v.position AND d.map_index = -1
 RETURNING d.position, d.map_index, d.attempt, d.state, d.waiting_on, d.upstreams_failed, d.upstreams_skipped
 """
 
@@ -28,7 +28,7 @@ def count_down(run_id: int, deltas: Mapping[int, tuple[int, int, int]]) -> list[
 
 _UNDECIDED = """
 SELECT position, map_index, attempt, state, waiting_on, upstreams_failed, upstreams_skipped
-  FROM workflows_taskexecution WHERE run_id = %s AND state = 'pending' AND waiting_on = 0
+  FROM workflows_taskexecution WHERE run_id = %s AND state = 'pending' AND waiting_on = 0 AND map_index = -1
 """
 
 
@@ -56,15 +56,16 @@ WITH moved AS (
        SET state = v.state, reason = v.reason,
            attempt = CASE WHEN v.state = 'queued' THEN t.attempt + 1 ELSE t.attempt END,
            queued_at = CASE WHEN v.state = 'queued' THEN now() ELSE t.queued_at END,
-           ended_at = CASE WHEN v.state <> 'queued' THEN now() END
+           ended_at = CASE WHEN v.state <> 'queued' THEN now() END,
+           held = t.gated AND v.state = 'queued'
       FROM unnest(%s::int[], %s::text[], %s::text[]) AS v(position, state, reason)
-     WHERE t.run_id = %s AND t.position = v.position AND t.state = 'pending'
- RETURNING t.id, t.run_id, t.task_id, t.position, t.map_index, t.attempt, t.state, t.reason
+     WHERE t.run_id = %s AND t.position = v.position AND t.map_index = -1 AND t.state = 'pending'
+ RETURNING t.id, t.run_id, t.task_id, t.position, t.map_index, t.attempt, t.state, t.reason, t.held, t.queue
 ), told AS (
     INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, reason)
     SELECT run_id, id, task_id, attempt, 'pending', state, reason FROM moved
 )
-SELECT position, map_index, attempt, state FROM moved
+SELECT position, map_index, attempt, state, held, queue FROM moved
 """
 
 
@@ -79,5 +80,9 @@ def resolve(run_id: int, verdicts: Mapping[int, Verdict]) -> tuple[list[Ready], 
             run_id,
         ),
     )
-    ready = [Ready(position=p, map_index=m, attempt=a) for p, m, a, state in rows if state == "queued"]
-    return ready, {p: TaskState(state) for p, _, _, state in rows if state != "queued"}
+    ready = [
+        Ready(position=position, map_index=map_index, attempt=attempt, held=held, queue=queue)
+        for position, map_index, attempt, state, held, queue in rows
+        if state == "queued"
+    ]
+    return ready, {row[0]: TaskState(row[3]) for row in rows if row[3] != "queued"}

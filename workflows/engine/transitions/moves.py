@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workflows.core.states import Reason, RunState, TaskState
 from workflows.engine import sql
-from workflows.engine.rows import Attempted, Ready
+from workflows.engine.rows import Attempted, Moved, Ready, Stopped
 from workflows.engine.transitions.text import storable
 
 # Both share the run's lock with claims and completions: a cancel comes wholly before or wholly after them. Without it,
@@ -18,14 +18,14 @@ WITH closed AS (
     UPDATE workflows_taskexecution t
        SET state = %(to)s, reason = %(reason)s, message = %(message)s, token = NULL, lease_until = NULL,
            next_attempt_at = now() + make_interval(secs => %(delay)s),
-           ended_at = CASE WHEN %(final)s THEN now() END,
+           ended_at = CASE WHEN %(final)s THEN now() END, held = false, wake_at = NULL,
            failures = failures + %(failures)s, losses = losses + %(losses)s,
            output = COALESCE(%(output)s::jsonb, output)
       FROM %(held)s
      WHERE t.id = %(id)s AND t.state = %(expect)s
        AND (%(token)s::uuid IS NULL OR t.token = %(token)s::uuid) AND t.attempt = %(attempt)s
        AND (NOT %(expired)s OR t.lease_until < now())
- RETURNING t.id, t.run_id, t.task_id, t.attempt, t.node
+ RETURNING t.id, t.run_id, t.task_id, t.attempt, t.node, t.queue, t.gated
 ), tried AS (
     UPDATE workflows_taskattempt a
        SET ended_at = now(), "end" = %(end)s, reason = %(reason)s, message = %(message)s
@@ -34,7 +34,7 @@ WITH closed AS (
     INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, reason, message, node)
     SELECT run_id, id, task_id, attempt, %(expect)s, %(to)s, %(reason)s, left(%(message)s, 500), node FROM closed
 )
-SELECT id FROM closed
+SELECT run_id, queue, gated FROM closed
 """.replace("%(held)s", _HELD)
 
 
@@ -49,8 +49,8 @@ def move_task(
     delay: float | None = None,
     output: str | None = None,
     counts: str = "",
-) -> bool:
-    """Move one task execution of exactly this attempt; False when it is no longer where `expect` says.
+) -> Moved | None:
+    """Move one task execution of exactly this attempt; None when it is no longer where `expect` says.
 
     `delay` (seconds) is for RETRYING. `counts` is "failure" or "loss": which of the task's tries it uses up.
     Does not touch the tasks below: `engine.advance` does, in the same transaction.
@@ -75,7 +75,7 @@ def move_task(
             "losses": int(counts == "loss"),
         },
     )
-    return bool(rows)
+    return Moved(run_id=rows[0][0], queue=rows[0][1], gated=rows[0][2]) if rows else None
 
 
 _REQUEUE = """
@@ -83,11 +83,11 @@ WITH moved AS (
     UPDATE workflows_taskexecution t
        SET state = 'queued', attempt = t.attempt + 1, queued_at = now(), sent_at = NULL, token = NULL, lease_until =
        NULL,
-           next_attempt_at = NULL, reason = %(reason)s, losses = losses + %(losses)s
+           next_attempt_at = NULL, wake_at = NULL, held = t.gated, reason = %(reason)s, losses = losses + %(losses)s
       FROM %(held)s
      WHERE t.id = %(id)s AND t.attempt = %(attempt)s AND t.state = %(expect)s
        AND (NOT %(expired)s OR t.lease_until < now())
- RETURNING t.id, t.run_id, t.task_id, t.attempt, t.position, t.map_index
+ RETURNING t.id, t.run_id, t.task_id, t.attempt, t.position, t.map_index, t.held, t.queue
 ), tried AS (
     UPDATE workflows_taskattempt a SET ended_at = now(), "end" = %(end)s, reason = %(reason)s
       FROM moved m WHERE a.task_execution_id = m.id AND a.number = m.attempt - 1 AND a.ended_at IS NULL
@@ -95,7 +95,7 @@ WITH moved AS (
     INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, reason)
     SELECT run_id, id, task_id, attempt, %(expect)s, 'queued', %(reason)s FROM moved
 )
-SELECT position, map_index, attempt FROM moved
+SELECT position, map_index, attempt, held, queue FROM moved
 """.replace("%(held)s", _HELD)
 
 
@@ -114,7 +114,10 @@ def requeue(which: Attempted, *, expect: TaskState, reason: Reason, end: str, lo
             "losses": int(lost),
         },
     )
-    return Ready(position=rows[0][0], map_index=rows[0][1], attempt=rows[0][2]) if rows else None
+    if not rows:
+        return None
+    position, map_index, attempt, held, queue = rows[0]
+    return Ready(position=position, map_index=map_index, attempt=attempt, held=held, queue=queue)
 
 
 def move_run(run_id: int, *, expect: RunState, to: RunState, reason: Reason = Reason.NONE, message: str = "") -> bool:
@@ -148,9 +151,9 @@ WITH asked AS (
 ), moved AS (
     UPDATE workflows_taskexecution t
        SET state = 'cancelled', reason = %(reason)s, ended_at = now(), token = NULL, lease_until = NULL,
-           next_attempt_at = NULL
+           next_attempt_at = NULL, held = false, wake_at = NULL
       FROM asked a WHERE t.id = a.id
- RETURNING t.id, t.run_id, t.task_id, t.position, t.map_index, t.attempt, a.state AS old, a.node
+ RETURNING t.id, t.run_id, t.task_id, t.position, t.map_index, t.attempt, a.state AS old, a.node, t.queue, t.gated
 ), tried AS (
     UPDATE workflows_taskattempt a SET ended_at = now(), "end" = 'cancelled', reason = %(reason)s
       FROM moved m WHERE a.task_execution_id = m.id AND a.number = m.attempt AND a.ended_at IS NULL
@@ -158,13 +161,14 @@ WITH asked AS (
     INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, reason, node)
     SELECT run_id, id, task_id, attempt, old, 'cancelled', %(reason)s, node FROM moved
 )
-SELECT position, map_index, attempt, old, node FROM moved
+SELECT position, map_index, attempt, old, queue, gated FROM moved
 """
 
 
-def cancel_tasks(run_id: int, reason: Reason) -> list[tuple[int, int, int, str, str]]:
-    """Cancel every unsettled task of a run. The caller holds the run's lock.
-
-    Returns (position, map index, attempt, state before, node) of each.
-    """
-    return [tuple(row) for row in sql.run(_CANCEL, {"run": run_id, "reason": reason.value})]  # type: ignore[arg-type]
+def cancel_tasks(run_id: int, reason: Reason) -> list[Stopped]:
+    """Cancel every unsettled task of a run. The caller holds the run's lock."""
+    rows = sql.run(_CANCEL, {"run": run_id, "reason": reason.value})  # type: ignore[arg-type]
+    return [
+        Stopped(position=position, map_index=map_index, attempt=attempt, old=TaskState(old), queue=queue, gated=gated)
+        for position, map_index, attempt, old, queue, gated in rows
+    ]
