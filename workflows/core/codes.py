@@ -42,6 +42,7 @@ CODES: dict[str, str] = {
     "unknown_trigger_rule": "Not one of the trigger rules.",
     "unknown_type": "A task type that does not exist.",
     "unknown_upstream": "A task waits for one that does not exist.",
+    "unsafe_place": "A template puts a value where it could become structure, code or an expression.",
     "unsupported_tag": "A YAML tag such as !!python/object.",
     "wrong_type": "Another kind of value is expected.",
 }

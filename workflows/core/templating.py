@@ -20,6 +20,7 @@ from workflows.core.naming import did_you_mean
 from workflows.core.sandbox import EXPRESSION_NODES, FORBIDDEN_NODES, QUOTE, SANDBOX
 
 CONTEXT_NAMES = frozenset(("params", "run", "tasks", "dag", "task", "item"))
+_SCOPES = ("tasks", "params", "template")
 MAX_NODES = 5_000  # of one expression's tree; a person writes some dozens
 MAX_NESTING = 60
 
@@ -43,8 +44,8 @@ _FAILURES = (
 class Analysis:
     """What a template says when it is read, not run; `problem` is None when its syntax is right.
 
-    `tasks` and `params` are the ids and names written as tasks.ID and params.NAME; `names` are all words that
-    have to come from the context. `simple` templates have no statements, only {{ expressions }}; a `single`
+    `tasks`, `params` and `template` are the names written as tasks.ID, params.NAME and template.NAME; `names` are
+    all words that have to come from the context. `simple` templates have no statements, only {{ expressions }}; a `single`
     one is exactly one {{ expression }}.
     """
 
@@ -52,6 +53,7 @@ class Analysis:
     names: frozenset[str] = frozenset()
     tasks: frozenset[str] = frozenset()
     params: frozenset[str] = frozenset()
+    template: frozenset[str] = frozenset()
     simple: bool = True
     single: bool = False
     loose_tasks: bool = False  # `tasks` is used without the id of a task, so what it needs cannot be fetched
@@ -84,21 +86,22 @@ def analyse(text: str) -> Analysis:
         return _analysed(SANDBOX.parse(text))
     except TemplateSyntaxError as error:
         at = f" (line {error.lineno} of the text)" if error.lineno > 1 else ""
-        return Analysis(problem=f"{_plainer(error.message or 'cannot be read')}{at}")
+        return Analysis(problem=f"{plainer(error.message or 'cannot be read')}{at}")
     except RecursionError:
         return Analysis(problem="is nested too deeply")
     except _FAILURES as error:
         return Analysis(problem=str(error))
 
 
-def _plainer(message: str) -> str:
+def plainer(message: str) -> str:
+    """Jinja's message in the words of our documentation."""
     return message.replace("print statement", "expression").replace("end of template", "end of the text")
 
 
 def _analysed(tree: nodes.Template) -> Analysis:
     names: set[str] = set()
     stored: set[str] = set()
-    members: dict[str, set[str]] = {"tasks": set(), "params": set()}
+    members: dict[str, set[str]] = {name: set() for name in _SCOPES}
     simple, loose = True, 0
     for node in _walk(tree):
         problem = _forbidden(node)
@@ -115,6 +118,7 @@ def _analysed(tree: nodes.Template) -> Analysis:
         names=frozenset(names - stored - SANDBOX.globals.keys() - {"loop"}),
         tasks=frozenset(members["tasks"] if "tasks" not in stored else ()),
         params=frozenset(members["params"] if "params" not in stored else ()),
+        template=frozenset(members["template"]),
         simple=simple,
         single=_only_expression(tree) is not None,
         loose_tasks=loose > 0 and "tasks" not in stored,
@@ -150,11 +154,11 @@ def _forbidden(node: nodes.Node) -> str | None:
 
 
 def _member(node: nodes.Node) -> tuple[str, str] | None:
-    """("tasks", "fetch") for tasks.fetch or tasks["fetch"], and the like for params."""
+    """("tasks", "fetch") for tasks.fetch or tasks["fetch"], and the like for params and template."""
     if not isinstance(node, (nodes.Getattr, nodes.Getitem)) or not isinstance(node.node, nodes.Name):
         return None
     name = node.node.name
-    if name not in ("tasks", "params"):
+    if name not in _SCOPES:
         return None
     if isinstance(node, nodes.Getattr):
         return None if name == "params" and node.attr in ("get", "items", "keys", "values") else (name, node.attr)

@@ -52,7 +52,7 @@ def check(
 
     Never raises for what is in the document. Problems are in the order of its lines.
     """
-    loaded = _loaded(source, limits, format)
+    loaded = load(source, limits, format)
     if loaded.problems and loaded.data is None:
         return Parsed(spec=None, problems=loaded.problems)
     parsed = parse(loaded.data)
@@ -67,11 +67,12 @@ def check(
     return Parsed(spec=None, problems=tuple(found), draft=parsed.draft, data=loaded.data, places=parsed.places)
 
 
-def _loaded(
+def load(
     source: str | bytes | Mapping[str, Any],
     limits: Limits,
     format: formats.Format | None,
 ) -> formats.Loaded:
+    """Text or data as it is before anything is asked of its form, within the limits."""
     if isinstance(source, (str, bytes)):
         return formats.read(source, format=format, max_bytes=limits.max_bytes)
     found = formats.unstorable(source)
