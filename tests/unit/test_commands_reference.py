@@ -16,7 +16,7 @@ COMMON = {"--help", "--settings", "--pythonpath", "--traceback", "--no-color", "
 
 
 def test_every_command_is_described() -> None:
-    described = set(re.findall(r"`((?:dag|run)_[a-z]+|reconcile|doctor|check_invariants)\b", PAGE))
+    described = set(re.findall(r"`((?:dag|run|template)_[a-z]+|reconcile|doctor|check_invariants)\b", PAGE))
     assert described == set(COMMANDS)
 
 

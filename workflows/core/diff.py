@@ -12,7 +12,7 @@ from workflows.core.naming import below
 from workflows.core.parse import TOP_FIELDS, parse
 from workflows.core.spec import DagSpec
 
-MAX_LINES = 20_000  # that differ, of one document: beyond it comparing texts takes too long for a request
+MAX_LINES = 5_000  # that differ, of one document: beyond it comparing texts takes too long for a request
 MAX_TEXT = 1_000_000  # characters of a text that is shown
 _APART = frozenset(("tasks", "dependencies", "defaults"))  # they are seen in the tasks
 
@@ -65,7 +65,9 @@ class Difference:
         return ", ".join(parts) or ("no change" if self.same else "changed in its text only")
 
 
-def compare(old: Mapping[str, Any] | None, new: Mapping[str, Any], *, names: tuple[str, str] = ("old", "new")) -> Difference:
+def compare(
+    old: Mapping[str, Any] | None, new: Mapping[str, Any], *, names: tuple[str, str] = ("old", "new")
+) -> Difference:
     """What changed from one document to another; None is no document yet. Both may have problems."""
     before, after = _tasks(old or {}), _tasks(new)
     text, too_long = _text(old, new, names)

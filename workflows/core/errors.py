@@ -60,6 +60,18 @@ class UnknownVersion(CeleriacError):
     """DAG {dag_id!r} has no version {number}."""
 
 
+class UnknownTemplate(CeleriacError):
+    """There is no template {name!r}."""
+
+
+class NotFromTemplate(CeleriacError):
+    """DAG {dag_id!r} was not made from template {name!r}, which would replace its document: adopt it if you mean to."""
+
+
+class TemplateInUse(CeleriacError):
+    """Template {name!r} has made {count} DAG(s), {dags}: say that they are to stay without it."""
+
+
 class UnknownRun(CeleriacError):
     """There is no run {run_id}."""
 

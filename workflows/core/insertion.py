@@ -72,7 +72,8 @@ def parts_of(text: str) -> tuple[Part, ...]:
     while (start := text.find(OPEN, at)) >= 0:
         end = text.find(CLOSE, start + len(OPEN))
         if end < 0:
-            raise Refused(f"has {OPEN} without {CLOSE}; write <% '<%' %> for the characters themselves", "bad_expression")
+            message = f"has {OPEN} without {CLOSE}; for the characters themselves write <% '<%' %>"
+            raise Refused(message, "bad_expression")
         parts += [text[at:start]] if start > at else []
         parts.append(Insert(text[start + len(OPEN) : end].strip()))
         at = end + len(CLOSE)
@@ -128,7 +129,7 @@ def expression_of(text: str) -> str:
 
 
 def literal(value: Any) -> str:
-    """A value as an expression writes it. Braces in texts are written as codes, so that nobody finds a template there."""
+    """A value as an expression writes it, with braces in texts as codes, so that nobody finds a template in them."""
     if isinstance(value, str):
         quoted = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         return quoted.replace("{", "\\u007b").replace("}", "\\u007d").replace("%", "\\u0025")
@@ -244,7 +245,7 @@ def _look(kind: str, text: str, before: str, marks: list[str], inside: dict[str,
     if not found:
         return
     if kind != "data":
-        raise Refused("inside an expression a value stands for itself: write it without quotes and apart from other words")
+        raise Refused("inside an expression a value stands for itself: write it without quotes, apart from other words")
     if raw:
         raise Refused("a value cannot stand between {% raw %} and {% endraw %}")
     inside.update(dict.fromkeys(found, False))

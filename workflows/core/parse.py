@@ -38,7 +38,11 @@ class Parsed:
 def parse(data: Any, *, lines: Mapping[str, tuple[int, int]] | None = None) -> Parsed:
     """The specification of a document, or everything that is wrong with its structure; never raises."""
     reading = Reading()
-    if isinstance(data, Mapping):
+    if isinstance(data, Mapping) and "template" in data and "dag" in data and "tasks" not in data:
+        draft = None
+        message = "is a template, not a DAG: store it as one (template_import), then generate DAGs from it"
+        reading.problem("wrong_type", "", message)
+    elif isinstance(data, Mapping):
         draft = _read(reading, reading.mapping(data, ""))
     else:
         draft = None

@@ -7,7 +7,7 @@ structure to the DAG nor become an expression or a command in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -159,8 +159,8 @@ def _text_problems(text: str, place: Place, template: Template) -> Iterator[tupl
         codes = [part.code for part in parts_of(text) if isinstance(part, Insert)]
         wrong = [found for code in codes for found in _code_problems(code, template)]
         yield from wrong
-        sample: Callable[[str], Any] = (lambda code: []) if place is Place.ITEMS and len(codes) == 1 else lambda code: "x"
-        result = "" if wrong else inserted(text, place, sample)
+        sample: Any = [] if place is Place.ITEMS and len(codes) == 1 else "x"
+        result = "" if wrong else inserted(text, place, lambda code: sample)
     except Refused as error:
         yield error.code, str(error)
         return
@@ -204,9 +204,7 @@ def _located(problems: Iterator[Problem], lines: formats.Lines) -> tuple[Problem
     return Reading().places.locate(problems, lines)
 
 
-def _dag_problems(
-    template: Template, catalogue: validate.Catalogue, limits: validate.Limits
-) -> Iterator[Problem]:
+def _dag_problems(template: Template, catalogue: validate.Catalogue, limits: validate.Limits) -> Iterator[Problem]:
     """What is wrong with the DAG whatever the values are: all but the places that wait for one."""
     waiting = {path for path, value in leaves(template.dag) if isinstance(value, str) and has_inserts(value)}
     if not template.dag or any(True for _ in _keys(template.dag)):
@@ -264,13 +262,18 @@ def generate(
         return Generated(document=None, problems=problems)
     filling = _Filling(template, values, catalogue, limits.max_bytes)
     document: dict[str, Any] = filling.value(_with_id(template.dag, dag_id), ())
-    problems = (*filling.problems, *_id_problems(document, template))
+    problems = (*filling.problems, *_id_problems(document, chosen=dag_id is not None))
     if problems:
-        return Generated(document=None, problems=_located(iter(problems), template.lines))
+        return Generated(document=None, problems=_in_lines(problems, template.lines))
     problems, spec = _of_dag(document, template, catalogue, limits)
     if spec is not None and (moved := _moved(template.dag, spec)) is not None:
         problems = (_problem(("tasks", *moved), "unsafe_place", "a value changes the structure of the DAG here"),)
     return Generated(document=document, problems=problems, spec=None if problems else spec)
+
+
+def _in_lines(problems: tuple[Problem, ...], lines: formats.Lines) -> tuple[Problem, ...]:
+    """Problems with their lines; the id that somebody chose is in no line."""
+    return tuple(p if p.path == "id" else _located(iter((p,)), lines)[0] for p in problems)
 
 
 def _with_id(dag: Mapping[str, Any], dag_id: str | None) -> dict[str, Any]:
@@ -279,13 +282,13 @@ def _with_id(dag: Mapping[str, Any], dag_id: str | None) -> dict[str, Any]:
     return {"id": chosen, **rest} if chosen is not None else rest
 
 
-def _id_problems(document: Mapping[str, Any], template: Template) -> Iterator[Problem]:
+def _id_problems(document: Mapping[str, Any], *, chosen: bool) -> Iterator[Problem]:
     found = document.get("id")
     if found is None:
         yield _problem(("id",), "missing_field", "the template gives no id: name the DAG that is to be made")
     elif isinstance(found, str) and not re.fullmatch(DAG_ID_PATTERN, found):
         message = f"the id of the DAG would be {shown(found)}: it must be made of letters, digits, _ - . (at most 200)"
-        yield _problem(("id",), "bad_id", message)
+        yield Problem(code="bad_id", path="id", message=message) if chosen else _problem(("id",), "bad_id", message)
 
 
 class _Filling:

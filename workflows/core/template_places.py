@@ -7,11 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from workflows.core.complaints import model_in
+from workflows.core.complaints import MARK, model_in
 from workflows.core.insertion import Place
-from workflows.core.references import MARK
 from workflows.core.spec import TaskSpec
-from workflows.core.task_reader import BRANCH_FIELDS
+from workflows.core.task_reader import OWN_SHORTHANDS
 
 Path = tuple[str | int, ...]
 Types = Mapping[str, type[BaseModel]]
@@ -80,7 +79,7 @@ def _in_task(task: Mapping[str, Any], field: str | int, inner: Path, types: Type
 
 def _parameter(kind: Any, inner: Path, model: type[BaseModel] | None) -> Place:
     """The place of a parameter, by the mark of its field, or of the field of a model in it."""
-    if kind == "conditional" and inner[0] in BRANCH_FIELDS:
+    if kind == "conditional" and inner[0] in OWN_SHORTHANDS[kind]:
         return Place.EXPRESSION if inner[0] == "condition" else Place.STRUCTURE
     place = Place.RENDERED
     for part in inner:

@@ -45,8 +45,8 @@ class Analysis:
     """What a template says when it is read, not run; `problem` is None when its syntax is right.
 
     `tasks`, `params` and `template` are the names written as tasks.ID, params.NAME and template.NAME; `names` are
-    all words that have to come from the context. `simple` templates have no statements, only {{ expressions }}; a `single`
-    one is exactly one {{ expression }}.
+    all words that have to come from the context. `simple` templates have no statements, only {{ expressions }};
+    a `single` one is exactly one {{ expression }}.
     """
 
     problem: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -14,11 +15,19 @@ from workflows.core.compiler import Bounds
 from workflows.core.errors import InvalidDocument
 from workflows.core.parse import Parsed
 from workflows.core.spec import DagSpec
-from workflows.models import Dag, DagVersion, NodePool
+from workflows.models import Dag, DagTemplate, DagVersion, NodePool
 from workflows.operators import registry
 
 Format = Literal["yaml", "json"]
 DEFAULT_POOL = "default"  # is there even when somebody deleted its row: tasks that name no pool are in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeFrom:
+    """The template that a document was generated from, and the values that were given for it."""
+
+    template: DagTemplate
+    values: Mapping[str, Any]
 
 
 def catalogue() -> validate.Catalogue:
@@ -48,16 +57,20 @@ def publish(
     format: Format | None = None,
     note: str = "",
     user: AbstractBaseUser | None = None,
+    made_from: MadeFrom | None = None,
 ) -> DagVersion:
     """Store a document and make it the DAG's current version; returns the version, new or found by its content.
 
-    The DAG is created when it is new. Raises InvalidDocument with every problem.
+    The DAG is created when it is new. A DAG that was made from a template and now gets another document by hand
+    (without `made_from`) leaves the template: regenerating would undo what that hand did.
+    Raises InvalidDocument with every problem.
     """
     parsed = check(source, format=format)
     if parsed.spec is None or parsed.problems:
         raise InvalidDocument(parsed.problems)
     spec = parsed.spec
-    document, text, used_format = _texts(source, parsed, format)
+    text, used_format = text_of(source, format)
+    document = dict(parsed.data or {})
     plan = compiler.compile_plan(spec, bounds()).to_json()
     digest = formats.content_hash(document)
     with transaction.atomic():
@@ -77,18 +90,16 @@ def publish(
                 note=note,
                 created_by=user,  # type: ignore[misc]
             )
-        _make_current(dag, spec, version)
+        _make_current(dag, spec, version, made_from)
     return version
 
 
-def _texts(
-    source: str | bytes | Mapping[str, Any], parsed: Parsed, format: Format | None
-) -> tuple[dict[str, Any], str, Format]:
-    """The document as data, as text byte for byte, and the text's format."""
+def text_of(source: str | bytes | Mapping[str, Any], format: Format | None) -> tuple[str, Format]:
+    """A document as text, byte for byte where it was text, and the text's format."""
     if isinstance(source, Mapping):
-        return dict(source), formats.dump(dict(source), "json"), "json"
+        return formats.dump(dict(source), "json"), "json"
     text = source.decode() if isinstance(source, bytes) else source
-    return dict(parsed.data or {}), text, format or formats.guess_format(text)
+    return text, format or formats.guess_format(text)
 
 
 def _dag_of(spec: DagSpec) -> Dag:
@@ -97,7 +108,11 @@ def _dag_of(spec: DagSpec) -> Dag:
     return Dag.objects.select_for_update(no_key=True).get(dag_id=spec.id)
 
 
-def _make_current(dag: Dag, spec: DagSpec, version: DagVersion) -> None:
+def _make_current(dag: Dag, spec: DagSpec, version: DagVersion, made_from: MadeFrom | None) -> None:
+    if made_from is not None:
+        dag.template, dag.template_values = made_from.template, dict(made_from.values)
+    elif dag.current_version_id != version.pk:
+        dag.template, dag.template_values = None, None
     dag.name = spec.name or spec.id
     dag.description = spec.description
     dag.owner = spec.config.owner or ""

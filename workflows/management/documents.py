@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,20 +22,32 @@ from workflows.operators import registry
 
 SUFFIXES: dict[str, Literal["yaml", "json"]] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
 
+FILES_HELP = 'a document, a directory of documents, or a pattern such as "dags/**/*.yaml"'
+
 
 def files(names: Iterable[str]) -> list[Path]:
-    """The files of the given names; a directory stands for every document in it, by name."""
+    """The files of the given names, each once; a directory stands for every document in it, by name, and a pattern
+    such as "dags/**/*.yaml", which a shell may have left as it is, for every document that it matches."""
     found: list[Path] = []
     for name in names:
         path = Path(name)
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
+            inside = _documents(path.iterdir())
             if not inside:
                 raise CommandError(f"There is no .yaml, .yml or .json file in {path}.")
             found += inside
+        elif has_magic(name) and not path.exists():
+            matching = _documents(Path(each) for each in glob(name, recursive=True))
+            if not matching:
+                raise CommandError(f"No .yaml, .yml or .json file matches {name}.")
+            found += matching
         else:
             found.append(path)
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _documents(paths: Iterable[Path]) -> list[Path]:
+    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def read(path: Path) -> bytes:

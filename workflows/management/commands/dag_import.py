@@ -22,7 +22,7 @@ class Command(EngineCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("file", nargs="+", metavar="FILE", help="a document, or a directory of documents")
+        parser.add_argument("file", nargs="+", metavar="FILE", help=documents.FILES_HELP)
         parser.add_argument("--note", default="", help="a remark kept with each new version")
         parser.add_argument("--check", action="store_true", help="only look for problems; change nothing")
 

@@ -23,7 +23,7 @@ class Command(EngineCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("file", nargs="+", metavar="FILE", help="a document, or a directory of documents")
+        parser.add_argument("file", nargs="+", metavar="FILE", help=documents.FILES_HELP)
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
