@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 from django.urls.converters import IntConverter, StringConverter
 
+from api.backfills import BackfillDateResource, BackfillResource
 from api.dags import DagResource
 from api.documents import DocumentResource
 from api.events import EventResource
@@ -63,6 +64,18 @@ _NOWHERE = NowhereResource.as_view(
 )
 
 v1: list[URLPattern | URLResolver] = [
+    path("backfills", BackfillResource.as_view({"get": "list", "post": "create"}), name="backfills"),
+    path("backfills/preview", BackfillResource.as_view({"post": "preview"}), name="backfills-preview"),
+    path("backfills/<row_id:backfill_id>", BackfillResource.as_view({"get": "retrieve"}), name="backfill"),
+    *(
+        path(
+            f"backfills/<row_id:backfill_id>/{verb}",
+            BackfillResource.as_view({"post": verb}),
+            name=f"backfill-{verb}",
+        )
+        for verb in ("pause", "resume", "cancel", "retry")
+    ),
+    path("backfills/<row_id:backfill_id>/dates", BackfillDateResource.as_view({"get": "list"}), name="backfill-dates"),
     path("dags", DagResource.as_view({"get": "list", "post": "create"}), name="dags"),
     path(
         "dags/<dag_id:dag_id>",

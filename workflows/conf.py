@@ -56,6 +56,9 @@ class Conf:
     QUEUE_PREFIX: str = "celeriac"  # the queue of pool P is "<prefix>.P"; the default pool has the bare prefix
     PRIORITIES: bool = True
 
+    # Operation
+    BACKFILL_MAX_DATES: int = 10_000  # dates of one backfill
+
     # Admin
     FLOWER_URL: str = ""  # where the first page's link to Flower leads; no link when empty
 

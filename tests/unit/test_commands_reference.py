@@ -16,7 +16,8 @@ COMMON = {"--help", "--settings", "--pythonpath", "--traceback", "--no-color", "
 
 
 def test_every_command_is_described() -> None:
-    described = set(re.findall(r"`((?:dag|run|template)_[a-z]+|reconcile|doctor|check_invariants)\b", PAGE))
+    families = "approval|backfill|callback|dag|run|schedule|template"
+    described = set(re.findall(rf"`((?:{families})_[a-z]+|reconcile|doctor|prune|check_invariants)", PAGE))
     assert described == set(COMMANDS)
 
 

@@ -116,3 +116,19 @@ class LostClaim(CeleriacError):
 
 class IdempotencyConflict(CeleriacError):
     """The external id {external_id!r} was already used for a run with other parameters (run {run_id})."""
+
+
+class UnknownBackfill(CeleriacError):
+    """There is no backfill {backfill_id}."""
+
+
+class BadBackfill(CeleriacError):
+    """The backfill cannot be started: {why}."""
+
+
+class NoDates(CeleriacError):
+    """DAG {dag_id!r} {why}: give an interval from date to date."""
+
+
+class TooManyDates(CeleriacError):
+    """The range has more than {most} dates (BACKFILL_MAX_DATES): take a shorter one."""

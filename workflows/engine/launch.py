@@ -91,7 +91,7 @@ def launch_once(
 ) -> Launched:
     """`launch`, for callers that want to know whether the run is new.
 
-    A schedule, a backfill or an `after` starts one run for each logical date: where it exists, that one is returned.
+    A schedule or an `after` starts one run for each logical date: where it exists, that one is returned.
     """
     if transaction.get_connection().in_atomic_block and not on_commit:
         raise RuntimeError(
@@ -117,7 +117,7 @@ def launch_once(
     return _replayed(earlier, params or {}, logical_date)
 
 
-ONCE_A_DATE = ("schedule", "backfill", "after")  # as the constraint `dagrun_logical_date` says
+ONCE_A_DATE = ("schedule", "after")  # as the constraint `dagrun_logical_date` says
 
 
 def _earlier(dag: str | DagVersion, external_id: str | None) -> DagRun | None:

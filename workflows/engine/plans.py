@@ -8,7 +8,7 @@ from functools import lru_cache
 from workflows.core import formats
 from workflows.core.parse import parse
 from workflows.core.plan import Plan
-from workflows.core.spec import ParamSpec
+from workflows.core.spec import ParamSpec, ScheduleSpec
 from workflows.engine import sql
 
 
@@ -29,6 +29,17 @@ def params_of(version_id: int) -> Mapping[str, ParamSpec]:
     return parsed.spec.params
 
 
+@lru_cache(maxsize=256)
+def schedule_of(version_id: int) -> ScheduleSpec | None:
+    """When runs of a version start by themselves; None: never."""
+    rows = sql.read(
+        "SELECT document -> 'id', document -> 'schedule' FROM workflows_dagversion WHERE id = %s", (version_id,)
+    )
+    parsed = parse({"id": rows[0][0], "schedule": rows[0][1], "tasks": {"any": {"type": "any"}}})
+    assert parsed.spec is not None, parsed.problems
+    return parsed.spec.schedule
+
+
 @lru_cache(maxsize=4096)
 def version_number(version_id: int) -> int:
     """The number that people know the version by."""
@@ -37,5 +48,5 @@ def version_number(version_id: int) -> int:
 
 def forget() -> None:
     """Empty the caches: this process speaks to another database from now on."""
-    for cached in (plan_of, params_of, version_number):
+    for cached in (plan_of, params_of, schedule_of, version_number):
         cached.cache_clear()

@@ -218,7 +218,7 @@ INVARIANTS: tuple[Invariant, ...] = (
         SELECT 'external id' AS what, min(id) AS run_id, count(*) FROM runs WHERE external_id IS NOT NULL
          GROUP BY dag_id, external_id HAVING count(*) > 1
          UNION ALL
-        SELECT 'scheduled date', min(id), count(*) FROM runs WHERE trigger IN ('schedule', 'backfill', 'after')
+        SELECT 'scheduled date', min(id), count(*) FROM runs WHERE trigger IN ('schedule', 'after')
          GROUP BY dag_id, logical_date, trigger HAVING count(*) > 1
          UNION ALL
         SELECT 'place', min(run_id), count(*) FROM tasks

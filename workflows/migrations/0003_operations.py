@@ -45,8 +45,12 @@ class Migration(migrations.Migration):
                 ('end', models.DateTimeField(verbose_name='to')),
                 ('newest_first', models.BooleanField(default=False, verbose_name='newest first')),
                 ('concurrency', models.PositiveIntegerField(default=1, verbose_name='runs at one time')),
+                ('which', models.CharField(choices=[('missing', 'without success'), ('failed', 'failed'), ('all', 'all, again')], default='missing', max_length=8, verbose_name='dates')),
+                ('every', models.FloatField(blank=True, help_text="Seconds from date to date; empty: by the DAG's schedule.", null=True, verbose_name='interval')),
                 ('params', models.JSONField(blank=True, default=dict, verbose_name='parameters')),
                 ('downstream', models.BooleanField(default=False, help_text='Also the DAGs that run after this one.', verbose_name='downstream too')),
+                ('waits_for', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), blank=True, default=list, size=None, verbose_name='waits for')),
+                ('message', models.TextField(blank=True, db_default='', default='', help_text='What keeps it from going on.', verbose_name='message')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created at')),
                 ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended at')),
             ],
@@ -61,6 +65,9 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('logical_date', models.DateTimeField(verbose_name='logical date')),
+                ('interval_start', models.DateTimeField(blank=True, null=True, verbose_name='start of data interval')),
+                ('state', models.CharField(choices=[('waiting', 'waiting'), ('started', 'started'), ('success', 'success'), ('failed', 'failed'), ('cancelled', 'cancelled'), ('refused', 'refused'), ('skipped', 'skipped')], db_default='waiting', default='waiting', max_length=16, verbose_name='state')),
+                ('message', models.TextField(blank=True, db_default='', default='', verbose_name='message')),
             ],
             options={
                 'verbose_name': 'backfill date',
@@ -293,7 +300,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='dagrun',
-            constraint=models.UniqueConstraint(condition=models.Q(('trigger__in', ['schedule', 'backfill', 'after'])), fields=('dag', 'logical_date', 'trigger'), name='dagrun_logical_date'),
+            constraint=models.UniqueConstraint(condition=models.Q(('trigger__in', ['schedule', 'after'])), fields=('dag', 'logical_date', 'trigger'), name='dagrun_logical_date'),
         ),
         migrations.AddField(
             model_name='backfilldate',
@@ -352,6 +359,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='backfilldate',
             constraint=models.UniqueConstraint(fields=('backfill', 'logical_date'), name='backfill_date_once'),
+        ),
+        migrations.AddIndex(
+            model_name='backfilldate',
+            index=models.Index(condition=models.Q(('state__in', ['waiting', 'started'])), fields=['backfill', 'logical_date'], name='backfill_date_open'),
         ),
         migrations.AddIndex(
             model_name='callback',

@@ -118,7 +118,7 @@ class DagRun(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["dag", "logical_date", "trigger"],
-                condition=Q(trigger__in=["schedule", "backfill", "after"]),
+                condition=Q(trigger__in=["schedule", "after"]),
                 name="dagrun_logical_date",
             ),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -43,9 +44,13 @@ class Schedule(models.Model):
 
 
 class Backfill(models.Model):
-    """Runs of a DAG for a range of past dates, some at a time."""
+    """Runs of a DAG for a range of past dates, some at a time.
+
+    Backfills of DAGs that run after this one's (`downstream`) are its children: one for each such DAG.
+    """
 
     STATES = [(s, s) for s in ("running", "paused", "done", "cancelled")]
+    WHICH = [("missing", _("without success")), ("failed", _("failed")), ("all", _("all, again"))]
 
     dag = models.ForeignKey(Dag, models.CASCADE, verbose_name=_("DAG"), related_name="backfills")
     state = models.CharField(_("state"), max_length=16, choices=STATES, default="running")
@@ -53,6 +58,10 @@ class Backfill(models.Model):
     end = models.DateTimeField(_("to"))
     newest_first = models.BooleanField(_("newest first"), default=False)
     concurrency = models.PositiveIntegerField(_("runs at one time"), default=1)
+    which = models.CharField(_("dates"), max_length=8, choices=WHICH, default="missing")
+    every = models.FloatField(
+        _("interval"), null=True, blank=True, help_text=_("Seconds from date to date; empty: by the DAG's schedule.")
+    )
     params = models.JSONField(_("parameters"), default=dict, blank=True)
     downstream = models.BooleanField(
         _("downstream too"), default=False, help_text=_("Also the DAGs that run after this one.")
@@ -60,8 +69,13 @@ class Backfill(models.Model):
     parent = models.ForeignKey(
         "self", models.CASCADE, verbose_name=_("caused by"), null=True, blank=True, related_name="children"
     )
+    # Of a child: the backfills of its family whose run for a date must succeed before its own for that date starts.
+    waits_for = ArrayField(models.BigIntegerField(), verbose_name=_("waits for"), default=list, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("created by"), null=True, blank=True, related_name="+"
+    )
+    message = models.TextField(
+        _("message"), blank=True, default="", db_default="", help_text=_("What keeps it from going on.")
     )
     created_at = models.DateTimeField(_("created at"), db_default=Now())
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
@@ -85,17 +99,32 @@ class Backfill(models.Model):
 
 
 class BackfillDate(models.Model):
-    """One date of a backfill. Without a run it is still to be started."""
+    """One date of a backfill, and the run that stands for it.
+
+    How it ended is the state of that run; `state` keeps it when the run has been deleted.
+    """
+
+    STATES = [(s, s) for s in ("waiting", "started", "success", "failed", "cancelled", "refused", "skipped")]
 
     backfill = models.ForeignKey(Backfill, models.CASCADE, verbose_name=_("backfill"), related_name="dates")
     logical_date = models.DateTimeField(_("logical date"))
+    interval_start = models.DateTimeField(_("start of data interval"), null=True, blank=True)
+    state = models.CharField(_("state"), max_length=16, choices=STATES, default="waiting", db_default="waiting")
     run = models.ForeignKey(DagRun, models.SET_NULL, verbose_name=_("run"), null=True, blank=True, related_name="+")
+    message = models.TextField(_("message"), blank=True, default="", db_default="")
 
     class Meta:
         verbose_name = _("backfill date")
         verbose_name_plural = _("backfill dates")
         ordering = ["backfill", "logical_date"]
         constraints = [models.UniqueConstraint(fields=["backfill", "logical_date"], name="backfill_date_once")]
+        indexes = [
+            models.Index(
+                fields=["backfill", "logical_date"],
+                condition=Q(state__in=["waiting", "started"]),
+                name="backfill_date_open",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.backfill}: {self.logical_date:%Y-%m-%d %H:%M}"

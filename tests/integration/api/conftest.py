@@ -42,9 +42,10 @@ VIEWER = [
         "logchunk",
         "nodepool",
         "node",
+        "backfill",
     )
 ]
-OPERATOR = [*VIEWER, "add_dagrun", "change_dagrun"]
+OPERATOR = [*VIEWER, "add_dagrun", "change_dagrun", "add_backfill", "change_backfill"]
 AUTHOR = [*OPERATOR, "add_dagversion", "change_dag"]
 
 ClientOf = Callable[..., APIClient]

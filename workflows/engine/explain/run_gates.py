@@ -52,8 +52,8 @@ def end(facts: RunFacts) -> Seen:
 
 RUN_GATES: tuple[Look[RunFacts], ...] = (
     ("dag", dag),
-    ("turn", turn),
     ("paused", switch),
+    ("turn", turn),
     ("tasks", tasks),
     ("end", end),
 )

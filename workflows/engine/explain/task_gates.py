@@ -205,8 +205,8 @@ def settled(facts: TaskFacts) -> Seen:
 
 TASK_GATES: tuple[Look[TaskFacts], ...] = (
     ("dag", dag),
-    ("turn", turn),
     ("paused", task_switch),
+    ("turn", turn),
     ("upstreams", upstreams),
     ("branch", branch),
     ("retry", retry),

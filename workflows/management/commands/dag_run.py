@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from workflows.core.params import coerce_text
-from workflows.engine import launch, plans
+from workflows.engine import launch
 from workflows.management import documents, run_view, watch
+from workflows.management.assignments import params_of
 from workflows.management.command import INTERRUPTED, EngineCommand, add_json
 from workflows.models import DagRun, DagVersion
 
@@ -96,18 +95,6 @@ class Command(EngineCommand):
             raise CommandError(f"Run {run.pk} has not ended after {options['timeout']:g} s; it goes on.")
         if not watch.patiently(lambda: watch.succeeded(run.pk)):
             sys.exit(1)
-
-
-def params_of(version: DagVersion, given: Iterable[str]) -> dict[str, Any]:
-    """The values of K=V words, read by the declared type of each parameter."""
-    specs = plans.params_of(version.pk)
-    values: dict[str, Any] = {}
-    for word in given:
-        name, equals, value = word.partition("=")
-        if not equals or not name:
-            raise CommandError(f"--param {word}: write it as NAME=VALUE.")
-        values[name] = coerce_text(specs[name], value) if name in specs else value
-    return values
 
 
 def moment_of(given: str | None) -> datetime | None:
