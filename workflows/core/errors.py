@@ -52,6 +52,19 @@ class UnknownDag(CeleriacError):
     """There is no DAG {dag_id!r}."""
 
 
+class NothingToDo(CeleriacError):
+    """There is nothing to do in run {run_id}: none of its tasks is in a state that this would change."""
+
+
+class TasksAtWork(CeleriacError):
+    """Run {run_id} still works on what would have to run again: {tasks}. Wait until they have settled, or cancel the
+    run first."""
+
+
+class PartOfAnotherRun(CeleriacError):
+    """Run {run_id} was a sub-DAG of run {parent_run}: run task {task_id!r} of that run again instead."""
+
+
 class UnknownPool(CeleriacError):
     """There is no pool {name!r}."""
 

@@ -10,6 +10,7 @@ from workflows.engine.transitions.hot import claim, renew, succeed
 from workflows.engine.transitions.joins import count_down, resolve, undecided
 from workflows.engine.transitions.moves import cancel_tasks, move_run, move_task, requeue
 from workflows.engine.transitions.start import TaskRow, admit, expand, start_run
+from workflows.engine.transitions.surgery import mark, recount, reopen, retry_items
 from workflows.engine.transitions.text import MESSAGE_MAX, json_text
 
 __all__ = [
@@ -21,11 +22,15 @@ __all__ = [
     "count_down",
     "expand",
     "json_text",
+    "mark",
     "move_run",
     "move_task",
+    "recount",
     "renew",
+    "reopen",
     "requeue",
     "resolve",
+    "retry_items",
     "start_run",
     "succeed",
     "undecided",

@@ -1,0 +1,108 @@
+"""What an operator's surgery on a run touches: which tasks are opened again, which are settled by hand. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from workflows.core.plan import Plan
+from workflows.core.states import Reason, TaskState
+
+_DID_NOT_SUCCEED = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED)
+_ACTIVE = (TaskState.QUEUED, TaskState.RUNNING, TaskState.DEFERRED, TaskState.RETRYING)
+_BY_RULE = (Reason.UPSTREAM_SKIPPED, Reason.RULE_NOT_MET, Reason.BRANCH_NOT_TAKEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One task of the run, as it stands; items are not among them."""
+
+    state: TaskState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """What is to be done, by position.
+
+    `reset` tasks are opened again and wait for their upstreams anew; of the mapped tasks in `items` only the items
+    that did not succeed; `marks` are settled by hand. `in_the_way` are tasks that are at work now and would have to be
+    opened: the surgery is refused because of them.
+    """
+
+    reset: frozenset[int] = frozenset()
+    items: frozenset[int] = frozenset()
+    marks: Mapping[int, TaskState] = field(default_factory=dict)
+    in_the_way: tuple[int, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.reset or self.items or self.marks)
+
+
+def retry(plan: Plan, rows: Mapping[int, Row]) -> Cut:
+    """Open what did not succeed, and all that follows from it. Of a mapped task, only the items that did not."""
+    failed = {p for p, row in rows.items() if row.state in _DID_NOT_SUCCEED}
+    below = _below(plan, failed)
+    # One below another failure is opened whole: what it is mapped over may be another list by then.
+    items = {p for p in failed - below if rows[p].reason == Reason.ITEMS_FAILED}
+    return _cut(plan, rows, (failed - items) | below, items)
+
+
+def clear(plan: Plan, rows: Mapping[int, Row], positions: Iterable[int], *, downstream: bool, upstream: bool) -> Cut:
+    """Open the given tasks, with those below and above them if asked, whatever became of them."""
+    chosen = set(positions)
+    wanted = set(chosen)
+    if downstream:
+        wanted |= _below(plan, chosen)
+    if upstream:
+        wanted |= _above(plan, chosen)
+    return _cut(plan, rows, wanted, set())
+
+
+def mark(plan: Plan, rows: Mapping[int, Row], positions: Iterable[int], to: TaskState) -> Cut:
+    """Settle the given tasks by hand, and open those below that never ran because of how they had settled."""
+    marks = {p: to for p in positions if rows[p].state is not to}
+    reset: set[int] = set()
+    todo = list(marks)
+    while todo:
+        for below in plan.tasks[todo.pop()].downstream:
+            if below not in reset and below not in marks and _never_ran(rows[below]):
+                reset.add(below)
+                todo.append(below)
+    return Cut(reset=frozenset(reset), marks=marks)
+
+
+def _never_ran(row: Row) -> bool:
+    return row.state in (TaskState.UPSTREAM_FAILED, TaskState.CANCELLED) or (
+        row.state is TaskState.SKIPPED and row.reason in _BY_RULE
+    )
+
+
+def _cut(plan: Plan, rows: Mapping[int, Row], wanted: set[int], items: set[int]) -> Cut:
+    active = tuple(sorted(p for p in wanted if p in rows and rows[p].state in _ACTIVE))
+    reset = frozenset(p for p in wanted if p in rows and rows[p].state.is_final)
+    return Cut(reset=reset, items=frozenset(items), in_the_way=active)
+
+
+def _below(plan: Plan, positions: Collection[int]) -> set[int]:
+    found: set[int] = set()
+    todo = list(positions)
+    while todo:
+        for below in plan.tasks[todo.pop()].downstream:
+            if below not in found:
+                found.add(below)
+                todo.append(below)
+    return found
+
+
+def _above(plan: Plan, positions: Collection[int]) -> set[int]:
+    found: set[int] = set()
+    todo = list(positions)
+    while todo:
+        for above in plan.tasks[todo.pop()].upstream:
+            if above not in found:
+                found.add(above)
+                todo.append(above)
+    return found
