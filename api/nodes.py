@@ -50,6 +50,8 @@ class NodeSerializer(Record[Node]):
             "started_at",
             "heartbeat_at",
             "stopped_at",
+            "took_at",
+            "stalled_at",
         )
         read_only_fields = fields
 

@@ -31,6 +31,8 @@ class Conf:
     MAX_LOST_ATTEMPTS: int = 3  # crashes of one task before it is called poisoned
     SWEEP_SECONDS: float = 1.0
     REDELIVER_SECONDS: float = 5.0  # a queued row with an empty queue is sent again after this long
+    CANARY_SECONDS: float = 30.0  # between two canaries behind rows that wait in one queue
+    STALL_SECONDS: float = 30.0  # a worker with room that takes nothing of what waits for so long is told of
     HARD_TIMEOUT_GRACE: float = 10.0  # between a task's (soft) timeout and the kill of its process
     STOP_GRACE: float = 10.0  # what a stopping worker gives running tasks before it hands them back
 

@@ -68,6 +68,13 @@ def die(celeriac_context: dict[str, Any], times: int = 1) -> int:
     return attempt
 
 
+def kill_worker(celeriac_context: dict[str, Any]) -> None:
+    """Kill the worker's main process, and with it everything that it runs; every time."""
+    tell("start", celeriac_context)
+    os.kill(os.getppid(), signal.SIGKILL)
+    _NEVER.wait(PATIENCE)
+
+
 def stubborn(celeriac_context: dict[str, Any], until_attempt: int = 99) -> int:
     """Take every soft limit for an error and go on, as careless code does; from `until_attempt` on, be good."""
     attempt: int = celeriac_context["task"]["attempt"]

@@ -99,7 +99,7 @@ class AliveFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Node]) -> Lookups:
-        return [(word, show.label(word)) for word in ("alive", "silent", "stopped")]
+        return [(word, show.label(word)) for word in ("alive", "silent", "stalled", "stopped")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Node]) -> QuerySet[Node]:
         match self.value():
@@ -107,6 +107,8 @@ class AliveFilter(admin.SimpleListFilter):
                 return queryset.filter(stopped_at__isnull=True, heartbeat_at__gt=show.alive_since())
             case "silent":
                 return queryset.filter(stopped_at__isnull=True, heartbeat_at__lte=show.alive_since())
+            case "stalled":
+                return queryset.filter(stopped_at__isnull=True, stalled_at__isnull=False)
             case "stopped":
                 return queryset.filter(stopped_at__isnull=False)
         return queryset

@@ -66,6 +66,8 @@ class NodeAdmin(ReadOnlyAdmin[Node]):
         "started_at",
         "heartbeat_at",
         "stopped_at",
+        "took_at",
+        "stalled_at",
         "attempts",
     )
 

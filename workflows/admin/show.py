@@ -37,6 +37,7 @@ _LOOK: Mapping[str, tuple[str, Promise]] = MappingProxyType(
         "active": ("●", _("active")),
         "alive": ("●", _("alive")),
         "silent": ("!", _("silent")),
+        "stalled": ("!", _("stands still")),
         "stopped": ("■", _("stopped")),
         "lost": ("!", _("lost")),
         "handed_back": ("↩", _("handed back")),
@@ -133,7 +134,9 @@ def alive_since() -> datetime:
 
 
 def node_state(node: Node) -> str:
-    """stopped, alive, or silent: no heartbeat for the length of a lease."""
+    """stopped, silent (no heartbeat for the length of a lease), stalled (takes nothing of what waits), or alive."""
     if node.stopped_at is not None:
         return "stopped"
-    return "alive" if node.heartbeat_at > alive_since() else "silent"
+    if node.heartbeat_at <= alive_since():
+        return "silent"
+    return "stalled" if node.stalled_at is not None else "alive"

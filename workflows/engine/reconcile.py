@@ -17,7 +17,7 @@ from workflows.conf import conf
 from workflows.core import retry
 from workflows.core.decide import Settled
 from workflows.core.states import Reason, RunState, TaskState
-from workflows.engine import admit, backfill, control, plans, redeliver, sql, transitions
+from workflows.engine import admit, backfill, control, plans, redeliver, sql, standstill, transitions
 from workflows.engine.advance import Consequences, decide_waiting, settle, settle_parent
 from workflows.engine.launch import follow_up
 from workflows.engine.rows import Attempted
@@ -40,6 +40,7 @@ class Sweep:
     ended_runs: int = 0
     parents: int = 0
     backfills: int = 0
+    stalled: int = 0
 
     @property
     def total(self) -> int:
@@ -80,6 +81,7 @@ def sweep(*, gap: float = 0.0) -> Sweep:
     done.parents = _guarded(_parents)
     done.ended_runs = _guarded(_ended_runs)
     done.backfills = _guarded(backfill.advance)
+    done.stalled = _guarded(standstill.flag)
     sql.run(_SWEPT, (f"{socket.gethostname()}:{os.getpid()}",))
     if done.total:
         log.info("sweep: %s", ", ".join(f"{k} {v}" for k, v in asdict(done).items() if v))

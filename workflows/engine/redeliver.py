@@ -8,7 +8,7 @@ from datetime import datetime
 
 from workflows import failpoints
 from workflows.conf import conf
-from workflows.engine import plans, sql
+from workflows.engine import canaries, plans, sql
 from workflows.executors import broker, send
 
 BATCH = 500
@@ -49,13 +49,28 @@ UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s
 RETURNING t.run_id, s.version_id, t.position, t.map_index, t.attempt
 """
 
+# A canary has the last priority: it is taken when everything that was sent to its queue before it has been.
+_TAKE_BEHIND = """
+WITH stale AS (
+    SELECT t.id, r.version_id
+      FROM workflows_brokermark c JOIN workflows_taskexecution t ON c.name = 'passed:' || t.queue
+      JOIN workflows_dagrun r ON r.id = t.run_id
+     WHERE t.state = 'queued' AND t.queue = ANY(%s::text[]) AND c.at < now() - make_interval(secs => %s)
+       AND COALESCE(t.sent_at, t.queued_at) < to_timestamp(c.value::float8) - make_interval(secs => %s)
+       AND r.state = 'running' AND r.paused_at IS NULL
+     ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
+)
+UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s.id
+RETURNING t.run_id, s.version_id, t.position, t.map_index, t.attempt
+"""
+
 
 def send_again() -> int:
     """Send queued rows again when there is evidence that their message is gone; returns how many.
 
     Evidence: the broker's epoch changed (it lost its memory); the queue is empty while rows have waited in it for
-    longer than a worker takes to claim; or a row of the same queue and priority that was queued that much later is
-    running already. A backlog is not evidence.
+    longer than a worker takes to claim; a row of the same queue and priority that was queued that much later is
+    running already; or a canary that was sent that much later has come through. A backlog is not evidence.
     """
     forgot = _broker_forgot()
     grace = 0.0 if forgot else conf.REDELIVER_SECONDS
@@ -67,7 +82,8 @@ def send_again() -> int:
         resent = _send_all(waiting, before)
     else:
         gone = broker.empty_queues(waiting)
-        resent = _send_all(gone, before) + _send_overtaken(waiting - gone)
+        resent = _send_all(gone, before) + _send_overtaken(waiting - gone) + _send_behind_canaries(waiting - gone)
+        canaries.send(waiting - gone)
     if forgot:
         failpoints.hit("resent")
         _remember_epoch(forgot)
@@ -89,6 +105,14 @@ def _send_overtaken(queues: Iterable[str]) -> int:
     """One batch in a sweep: the evidence is weaker, as a wide fan-out is queued at once and sent by and by."""
     names = sorted(queues)
     rows = sql.run(_TAKE_OVERTAKEN, (names, conf.REDELIVER_SECONDS, BATCH)) if names else []
+    _send(rows)
+    return len(rows)
+
+
+def _send_behind_canaries(queues: Iterable[str]) -> int:
+    grace = conf.REDELIVER_SECONDS
+    names = sorted(queues)
+    rows = sql.run(_TAKE_BEHIND, (names, grace, grace, BATCH)) if names else []
     _send(rows)
     return len(rows)
 

@@ -53,6 +53,14 @@ def queue_length(name: str) -> int | None:
     return length
 
 
+def lengths(names: Iterable[str]) -> dict[str, int] | None:
+    """How many messages wait in each of the queues; None when the broker cannot tell."""
+    found: dict[str, int] | None = None
+    with _asked() as connection, connection.channel() as channel:
+        found = {name: _length(channel, name) for name in names}
+    return found
+
+
 @contextmanager
 def _asked() -> Iterator[Any]:
     """A connection of its own; a broker that goes away ends the question with a warning."""

@@ -152,6 +152,16 @@ class Migration(migrations.Migration):
             name='dagrun_logical_date',
         ),
         migrations.AddField(
+            model_name='node',
+            name='stalled_at',
+            field=models.DateTimeField(blank=True, help_text='It is alive and takes nothing of what waits.', null=True, verbose_name='stands still since'),
+        ),
+        migrations.AddField(
+            model_name='node',
+            name='took_at',
+            field=models.DateTimeField(blank=True, null=True, verbose_name='took a task at'),
+        ),
+        migrations.AddField(
             model_name='dag',
             name='hook_nonce',
             field=models.CharField(blank=True, db_default='', default='', help_text='What the secret of its webhook is made from; empty when runs cannot be started by webhook.', max_length=64, verbose_name='hook nonce'),

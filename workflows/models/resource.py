@@ -43,6 +43,10 @@ class Node(models.Model):
     started_at = models.DateTimeField(_("started at"), db_default=Now())
     heartbeat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
     stopped_at = models.DateTimeField(_("stopped at"), null=True, blank=True)
+    took_at = models.DateTimeField(_("took a task at"), null=True, blank=True)
+    stalled_at = models.DateTimeField(
+        _("stands still since"), null=True, blank=True, help_text=_("It is alive and takes nothing of what waits.")
+    )
 
     class Meta:
         verbose_name = _("node")

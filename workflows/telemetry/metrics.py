@@ -11,7 +11,7 @@ from datetime import timedelta
 from django.db.models import Count, Min
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from workflows.conf import conf
@@ -24,12 +24,13 @@ ACTIVE = (TaskState.QUEUED, TaskState.RUNNING, TaskState.RETRYING, TaskState.DEF
 class TablesCollector(Collector):
     """Reads the gauges from the tables; each query uses a partial index over what is active."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """The metrics, now."""
         yield self._runs()
         yield from self._tasks()
         yield from self._nodes()
         yield from self._sweep()
+        yield self._dropped()
 
     def _runs(self) -> GaugeMetricFamily:
         gauge = GaugeMetricFamily("celeriac_runs_active", "Runs that have not ended.", labels=["state"])
@@ -60,12 +61,22 @@ class TablesCollector(Collector):
             running.add_metric([node.name], node.running)
         yield alive
         yield running
+        about = "Workers that are alive and take nothing of what waits for them."
+        stalled = Node.objects.filter(stopped_at__isnull=True, heartbeat_at__gt=fresh, stalled_at__isnull=False)
+        yield GaugeMetricFamily("celeriac_nodes_stalled", about, value=stalled.count())
 
     def _sweep(self) -> Iterator[GaugeMetricFamily]:
         mark = BrokerMark.objects.filter(name="sweep").first()
         if mark is not None:
             age = (timezone.now() - mark.at).total_seconds()
             yield GaugeMetricFamily("celeriac_sweep_age_seconds", "Since a reconciler last swept.", value=max(0.0, age))
+
+    def _dropped(self) -> CounterMetricFamily:
+        about = "Messages that workers threw away because they could not understand them."
+        counter = CounterMetricFamily("celeriac_messages_dropped", about, labels=["kind"])
+        for name, value in BrokerMark.objects.filter(name__startswith="dropped:").values_list("name", "value"):
+            counter.add_metric([name.removeprefix("dropped:")], int(value))
+        return counter
 
 
 def exposition() -> bytes:

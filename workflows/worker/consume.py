@@ -11,7 +11,7 @@ from __future__ import annotations
 from types import MethodType
 from typing import Any
 
-from celery import Celery, bootsteps
+from celery import Celery, bootsteps, signals
 
 from workflows.conf import conf
 
@@ -52,6 +52,26 @@ def _skip_unknown_acks(qos: Any) -> None:
     qos.ack = MethodType(ack, qos)
 
 
+class CountUndecodable(bootsteps.StartStopStep):
+    """Count what Celery cannot decode, logs and throws away: there is no signal for it."""
+
+    requires = (TASKS,)
+
+    def start(self, parent: Any) -> None:
+        """Stand in front of Celery's own handler."""
+        handler = parent.on_decode_error
+        if getattr(handler, "counts", False):
+            return  # a reconnection: we stand there already
+
+        def counted(message: Any, error: BaseException) -> None:
+            signals.task_rejected.send(sender=parent, message=message, exc=error)
+            handler(message, error)
+
+        counted.counts = True  # type: ignore[attr-defined]
+        parent.on_decode_error = counted
+        parent.task_consumer.on_decode_error = counted
+
+
 def install(app: Celery) -> None:
-    """Add the step to an application's workers."""
-    app.steps["consumer"].add(TakeWithoutAck)
+    """Add the steps to an application's workers."""
+    app.steps["consumer"].update((TakeWithoutAck, CountUndecodable))

@@ -48,6 +48,7 @@ class LeaseKeeper:
         self._concurrency = 0
         self._lost_before: set[Held] = set()
         self._alive_at = time.monotonic()
+        self._taken = 0
 
     def start(self, consumer: Any) -> None:
         """Start the thread, which registers the node first: it tries again while the database is away."""
@@ -103,7 +104,9 @@ class LeaseKeeper:
     def _beat(self) -> None:
         running = _running()
         lost = set(running) - transitions.renew(running, node=self._name, lease=conf.LEASE_SECONDS)
-        nodes.report(self._name, len(running))
+        taken = celery_state.all_total_count[0]
+        nodes.report(self._name, len(running), took=taken != self._taken)
+        self._taken = taken
         if (silent := time.monotonic() - self._alive_at) > SILENCE:
             log.warning("the worker's event loop has not shown itself for %.0f s: it may take no messages", silent)
         if lost:

@@ -9,7 +9,7 @@ INSERT INTO workflows_node (name, hostname, pid, queues, concurrency, software, 
 VALUES (%s, %s, %s, %s::text[], %s, %s, 0)
 ON CONFLICT (name) DO UPDATE SET hostname = EXCLUDED.hostname, pid = EXCLUDED.pid, queues = EXCLUDED.queues,
     concurrency = EXCLUDED.concurrency, software = EXCLUDED.software, running = 0,
-    started_at = now(), heartbeat_at = now(), stopped_at = NULL
+    started_at = now(), heartbeat_at = now(), stopped_at = NULL, took_at = NULL, stalled_at = NULL
 """
 
 
@@ -18,9 +18,16 @@ def register(name: str, *, hostname: str, pid: int, queues: list[str], concurren
     sql.persist(lambda: sql.run(_REGISTER, (name, hostname, pid, queues, concurrency, software)))
 
 
-def report(name: str, running: int) -> None:
-    """The node is alive and runs so many tasks."""
-    sql.run("UPDATE workflows_node SET heartbeat_at = now(), running = %s WHERE name = %s", (running, name))
+_REPORT = """
+UPDATE workflows_node SET heartbeat_at = now(), running = %s,
+       took_at = CASE WHEN %s THEN now() ELSE took_at END, stalled_at = CASE WHEN %s THEN NULL ELSE stalled_at END
+ WHERE name = %s
+"""
+
+
+def report(name: str, running: int, *, took: bool) -> None:
+    """The node is alive, runs so many tasks, and has taken some since its last report or not."""
+    sql.run(_REPORT, (running, took, took, name))
 
 
 def sign_off(name: str) -> None:

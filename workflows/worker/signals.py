@@ -19,7 +19,7 @@ from django.db import connections
 from workflows import failpoints
 from workflows.core.decide import Settled
 from workflows.core.states import Reason, TaskState
-from workflows.engine import plans, reconcile, sql, transitions
+from workflows.engine import marks, plans, reconcile, sql, transitions
 from workflows.engine.advance import Consequences, settle
 from workflows.engine.launch import follow_up
 from workflows.engine.rows import Attempted
@@ -108,9 +108,19 @@ def cancel_revoked(sender: Any = None, request: Any = None, **_: Any) -> None:
 
 @signals.task_unknown.connect(weak=False)
 def warn_unknown(name: str | None = None, **_: Any) -> None:
-    """A worker that does not know our task has dropped a message: say how to mend that worker."""
+    """A worker that does not know a task has dropped its message: count it, and say how to mend that worker."""
     if name == RUN_TASK:
         log.error("this worker does not know %s: is `workflows` in its INSTALLED_APPS? The task is sent again", name)
+    else:
+        log.error("a message for the unknown task %r was thrown away: does another application share our broker?", name)
+    _aside.submit(_quietly, marks.dropped, "unknown_task")
+
+
+@signals.task_rejected.connect(weak=False)
+def count_rejected(exc: BaseException | None = None, **_: Any) -> None:
+    """Something that is no task message came in, and Celery dropped it."""
+    log.error("a message that is no task was thrown away: %s", exc or "unknown format")
+    _aside.submit(_quietly, marks.dropped, "malformed")
 
 
 def _quietly(work: Any, *args: Any) -> None:

@@ -11,9 +11,10 @@ from celery.exceptions import Ignore, Retry
 from workflows import failpoints
 from workflows.core.errors import LostClaim
 from workflows.core.states import TaskState
-from workflows.engine import reconcile
+from workflows.engine import canaries, marks, reconcile
 from workflows.engine.finish import Finished
 from workflows.executors import send
+from workflows.executors.canary import CANARY_TASK
 from workflows.executors.canvas import RUN_TASK
 from workflows.worker import outbox, runner
 
@@ -47,12 +48,18 @@ class Carrier(Task[Any, Any]):
     typing=False,
     throws=(TaskFailed,),
 )
-def run_task(self: Task[Any, Any], run_id: int, position: int, map_index: int, attempt: int) -> None:
-    """Run one attempt of a task execution, if it is still to be run.
+def run_task(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+    """Run one attempt (run, position, map index, attempt) of a task execution, if it is still to be run.
 
     The outcome is committed here, in the body: Celery publishes a chain's next task before any signal fires.
     """
     failpoints.hit("message_taken")
+    if kwargs or not _is_attempt(args):
+        # Of another release, or forged. If it was meant for a queued row, the reconciler sends that again.
+        log.error("a message names no attempt and was thrown away: args %.200r, kwargs %.200r", args, kwargs)
+        marks.dropped("malformed")
+        raise Ignore
+    run_id, position, map_index, attempt = args
     held = runner.claim(run_id, position, map_index, attempt, node=self.request.hostname or "")
     if held is None:
         # Stale, doubled or early. Returning would make Celery go on with the canvas of the attempt that runs.
@@ -66,6 +73,14 @@ def run_task(self: Task[Any, Any], run_id: int, position: int, map_index: int, a
     failpoints.hit("finished")
     outbox.put(finished.after, self.request, succeeded=finished.state is TaskState.SUCCESS)
     _tell_celery(self, finished, f"{plan.dag_id}.{task.id}")
+
+
+def _is_attempt(args: tuple[Any, ...]) -> bool:
+    """Whether these are four numbers that PostgreSQL takes."""
+    if len(args) != 4 or any(type(number) is not int for number in args):
+        return False
+    run_id, position, map_index, attempt = args
+    return 0 < run_id < 2**63 and all(-1 <= number < 2**31 for number in (position, map_index, attempt))
 
 
 def _tell_celery(task: Task[Any, Any], finished: Finished, name: str) -> None:
@@ -82,4 +97,11 @@ def _tell_celery(task: Task[Any, Any], finished: Finished, name: str) -> None:
 @shared_task(name="celeriac.reconcile", ignore_result=True, acks_late=False)
 def tick() -> None:
     """One sweep of the reconciler, for installations where beat is its clock."""
+    marks.put("beat", "tick")
     reconcile.sweep()
+
+
+@shared_task(name=CANARY_TASK, ignore_result=True, acks_late=False)
+def canary(queue: str, sent: str) -> None:
+    """A message that was sent behind others came through: what is still queued from before it is lost."""
+    canaries.passed(str(queue), str(float(sent)))

@@ -12,10 +12,10 @@ from celery import current_app
 from django.db import DatabaseError, connection
 from django.test import Client
 
-from orchestrator import health
 from tests.support import settings as test_settings
+from workflows.engine import health, marks
 from workflows.engine.launch import launch
-from workflows.models import DagVersion, Node, TaskExecution
+from workflows.models import BrokerMark, Dag, DagVersion, Node, Schedule, TaskExecution
 
 PATHS = ("/health", "/healthz", "/readyz")
 
@@ -77,7 +77,8 @@ def test_a_database_that_is_away_is_503_without_a_word_about_it(client: Client, 
 
 @pytest.mark.django_db
 def test_health_of_a_stack_that_works(client: Client, broker: str, version: DagVersion) -> None:
-    Node.objects.create(name="w@a", hostname="a.internal", pid=1, concurrency=4, running=1)
+    Node.objects.create(name="w@a", hostname="a.internal", pid=1, concurrency=4, running=1, queues=["celeriac"])
+    marks.put("sweep", "host:1")
     launch("sales", on_commit=True)
     answer = client.get("/health")
     assert answer.status_code == 200, answer.json()
@@ -87,7 +88,12 @@ def test_health_of_a_stack_that_works(client: Client, broker: str, version: DagV
         "migrations": "ok",
         "broker": "ok",
         "workers": "ok",
+        "nodes": "ok",
         "lag": "ok",
+        "reconciler": "ok",
+        "beat": "ok",
+        "schedules": "ok",
+        "messages": "ok",
     }
     assert checks["workers"] == {"status": "ok", "alive": 1, "slots": 4, "running": 1}
     assert checks["lag"]["waiting"] == 1
@@ -95,6 +101,7 @@ def test_health_of_a_stack_that_works(client: Client, broker: str, version: DagV
 
 @pytest.mark.django_db
 def test_no_worker_is_a_failure_only_while_tasks_wait(client: Client, broker: str, version: DagVersion) -> None:
+    marks.put("sweep", "host:1")
     assert client.get("/health").json()["status"] == "warn"
     run = launch("sales", on_commit=True)
     TaskExecution.objects.filter(run=run, state="queued").update(queued_at="2025-01-31T00:00:00Z")
@@ -108,12 +115,68 @@ def test_no_worker_is_a_failure_only_while_tasks_wait(client: Client, broker: st
 @pytest.mark.django_db
 def test_a_broker_that_is_away_is_503_without_its_address(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"redis://:{test_settings.SERVER_PASSWORD}@127.0.0.1:1/0"
-    monkeypatch.setattr(
-        current_app, "connection_for_read", lambda **kwargs: current_app.connection(url, connect_timeout=1)
-    )
+    real = current_app.connection_for_write
+    monkeypatch.setattr(current_app, "connection_for_write", lambda **kwargs: real(url, connect_timeout=1))
     answer = client.get("/health")
     assert (answer.status_code, answer.json()["checks"]["broker"]) == (503, {"status": "fail"})
     assert test_settings.SERVER_PASSWORD not in json.dumps(answer.json())
+
+
+def part(client: Client, name: str) -> dict[str, Any]:
+    """One check of /health."""
+    found: dict[str, Any] = client.get("/health").json()["checks"][name]
+    return found
+
+
+@pytest.mark.django_db
+def test_a_worker_that_stands_still_is_worse_when_it_is_alone(client: Client, broker: str) -> None:
+    some = {"hostname": "a.internal", "pid": 1, "queues": ["celeriac"]}
+    Node.objects.create(name="still@a", stalled_at="2025-01-31T00:00:00Z", **some)
+    assert part(client, "nodes") == {"status": "fail", "stalled": 1}
+    Node.objects.create(name="works@a", **some)
+    assert part(client, "nodes") == {"status": "warn", "stalled": 1}
+
+
+@pytest.mark.django_db
+def test_without_a_reconciler_nothing_lost_is_found(client: Client, broker: str) -> None:
+    assert part(client, "reconciler") == {"status": "fail"}
+    marks.put("sweep", "host:1")
+    assert part(client, "reconciler")["status"] == "ok"
+    BrokerMark.objects.update(at="2025-01-31T00:00:00Z")
+    assert part(client, "reconciler")["status"] == "fail"
+
+
+@pytest.mark.django_db
+def test_beat_is_missed_once_it_has_something_to_do(client: Client, broker: str) -> None:
+    from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+    assert part(client, "beat") == {"status": "ok"}
+    every = IntervalSchedule.objects.create(every=10, period="seconds")
+    PeriodicTask.objects.create(name="tick", task="celeriac.reconcile", interval=every)
+    assert part(client, "beat") == {"status": "warn"}
+    marks.put("beat", "tick")
+    assert part(client, "beat")["status"] == "ok"
+
+
+@pytest.mark.django_db
+def test_a_due_date_that_nobody_dealt_with_is_seen(client: Client, broker: str, version: DagVersion) -> None:
+    schedule = Schedule.objects.create(dag=version.dag, spec={}, next_at="2025-01-31T00:00:00Z")
+    assert part(client, "schedules") == {"status": "warn", "schedules": 1, "overdue": 1}
+    Dag.objects.update(paused_at="2025-01-01T00:00:00Z")
+    assert part(client, "schedules") == {"status": "ok", "schedules": 0, "overdue": 0}
+    Dag.objects.update(paused_at=None)
+    Schedule.objects.filter(pk=schedule.pk).update(next_at=None)
+    assert part(client, "schedules")["status"] == "ok"
+
+
+@pytest.mark.django_db
+def test_messages_that_were_thrown_away_are_counted(client: Client, broker: str) -> None:
+    assert part(client, "messages") == {"status": "ok", "dropped": 0}
+    for kind in ("unknown_task", "malformed", "malformed"):
+        marks.dropped(kind)
+    assert part(client, "messages") == {"status": "warn", "dropped": 3}
+    BrokerMark.objects.update(at="2025-01-31T00:00:00Z")
+    assert part(client, "messages") == {"status": "ok", "dropped": 3}
 
 
 @pytest.mark.django_db
