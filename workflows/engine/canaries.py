@@ -1,4 +1,4 @@
-"""A message that only says that it came through, sent behind rows that wait: when it comes and they do not, they are lost.
+"""A message that only says that it came through, sent behind rows that wait: if it comes first, they are lost.
 
 A canary has the last priority, so that a worker takes it when everything sent to its queue before it has been taken.
 """

@@ -55,7 +55,7 @@ WITH stale AS (
     SELECT t.id, r.version_id
       FROM workflows_brokermark c JOIN workflows_taskexecution t ON c.name = 'passed:' || t.queue
       JOIN workflows_dagrun r ON r.id = t.run_id
-     WHERE t.state = 'queued' AND t.queue = ANY(%s::text[]) AND c.at < now() - make_interval(secs => %s)
+     WHERE t.state = 'queued' AND NOT t.held AND t.queue = ANY(%s::text[]) AND c.at < now() - make_interval(secs => %s)
        AND COALESCE(t.sent_at, t.queued_at) < to_timestamp(c.value::float8) - make_interval(secs => %s)
        AND r.state = 'running' AND r.paused_at IS NULL
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED

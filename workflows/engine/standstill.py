@@ -7,6 +7,7 @@ tells is that a row has been waiting in its queue, its message is there, and the
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 
 from workflows.conf import conf
@@ -14,6 +15,9 @@ from workflows.engine import sql
 from workflows.executors import broker
 
 log = logging.getLogger(__name__)
+# A row that a limit or a pause held back is sent late: its message may have come a moment ago.
+SURE_SECONDS = 5.0
+_seen: dict[str, float] = {}  # suspects of this process, and since when
 MEND = "Restart it: its consumer hangs, or somebody cancelled it by remote control."
 
 _SUSPECTS = """
@@ -55,12 +59,21 @@ def flag() -> int:
         if lengths is None:
             return 0  # a broker that is down says nothing about workers
         suspects = {name: there for name, queues in suspects.items() if (there := [q for q in queues if lengths[q]])}
+    suspects = _for_sure(suspects)
     new = [name for (name,) in sql.run(_FLAG, (list(suspects),))] if suspects else []
     for name in new:
         log.error("worker %s is alive and takes nothing from %s. %s", name, ", ".join(suspects[name]), MEND)
     for (name,) in sql.run(_CLEAR, (list(suspects),)):
         log.info("worker %s does not stand still any more", name)
     return len(new)
+
+
+def _for_sure(suspects: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Those that have been suspects for a while."""
+    now = time.monotonic()
+    for name in _seen.keys() - suspects.keys():
+        del _seen[name]
+    return {name: queues for name, queues in suspects.items() if now - _seen.setdefault(name, now) >= SURE_SECONDS}
 
 
 def _suspects() -> Iterator[tuple[str, list[str]]]:

@@ -46,6 +46,11 @@ def flagged() -> list[str]:
     return [name for name, _, _ in standstill.stalled_nodes()]
 
 
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standstill, "SURE_SECONDS", 0.0)
+
+
 @pytest.fixture
 def waiting() -> DagRun:
     """A task whose message has been in the queue for longer than any idle worker leaves one there."""
@@ -83,7 +88,16 @@ def test_tasks_that_may_not_run_accuse_nobody(waiting: DagRun, held: str) -> Non
         run_sql("UPDATE workflows_taskexecution SET gated = true, held = true")
     else:
         run_sql("UPDATE workflows_dagrun SET paused_at = now()")
-    assert sweep().stalled == 0
+    assert standstill.flag() == 0
+
+
+def test_a_message_that_came_a_moment_ago_accuses_nobody(waiting: DagRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run was paused until now: its row is old, its message is not."""
+    monkeypatch.setattr(standstill, "SURE_SECONDS", 3600.0)
+    node("idle@a")
+    assert [standstill.flag(), standstill.flag()] == [0, 0]
+    monkeypatch.setattr(standstill, "SURE_SECONDS", 0.0)
+    assert standstill.flag() == 1
 
 
 def test_a_message_that_is_not_there_accuses_nobody(waiting: DagRun, broker: str) -> None:
@@ -139,7 +153,7 @@ def test_a_canary_is_sent_behind_what_waits_and_not_too_often() -> None:
 
 
 def test_what_a_canary_came_before_is_sent_again_once() -> None:
-    """The queue never runs dry and nothing of the same priority runs: only the canary tells that the message is lost."""
+    """The queue never runs dry and nothing of the same priority runs: only the canary tells."""
     run = start(dag(a={"priority": 3}))
     aged(run, 120)
     assert sweep().resent == 0, "a backlog is no evidence"
