@@ -49,10 +49,11 @@ class Held:
     queue: str
     slots: int
     version_id: int
+    priority: int | None
 
 
 _HELD: LiteralString = """
-SELECT t.id, t.run_id, t.position, t.map_index, t.attempt, t.queue, t.slots, r.version_id
+SELECT t.id, t.run_id, t.position, t.map_index, t.attempt, t.queue, t.slots, r.version_id, r.priority
   FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
  WHERE t.held AND r.state = 'running' AND r.paused_at IS NULL
 """
@@ -160,12 +161,12 @@ def _full_positions(run_id: int) -> list[int]:
 
 
 def _dispatches(gone: list[Held]) -> list[Dispatch]:
-    ready: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
+    ready: dict[tuple[int, int, int | None], list[tuple[int, int, int]]] = defaultdict(list)
     for held in gone:
-        ready[(held.run_id, held.version_id)].append((held.position, held.map_index, held.attempt))
+        ready[(held.run_id, held.version_id, held.priority)].append((held.position, held.map_index, held.attempt))
     return [
-        Dispatch(plan=plans.plan_of(version_id), run_id=run_id, ready=tuple(items))
-        for (run_id, version_id), items in ready.items()
+        Dispatch(plan=plans.plan_of(version_id).at(priority), run_id=run_id, ready=tuple(items))
+        for (run_id, version_id, priority), items in ready.items()
     ]
 
 

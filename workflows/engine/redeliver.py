@@ -21,14 +21,15 @@ SELECT DISTINCT t.queue FROM workflows_taskexecution t JOIN workflows_dagrun r O
 
 _TAKE = """
 WITH stale AS (
-    SELECT t.id, r.version_id FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
+    SELECT t.id, r.version_id, r.priority AS of_run
+      FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
      WHERE t.state = 'queued' AND NOT t.held AND t.queue = ANY(%s::text[])
        AND COALESCE(t.sent_at, t.queued_at) < %s
        AND r.state = 'running' AND r.paused_at IS NULL
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
 )
 UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s.id
-RETURNING t.run_id, s.version_id, t.position, t.map_index, t.attempt
+RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
 """
 
 # Messages of one queue and priority are taken in the order of their sending.
@@ -37,7 +38,7 @@ WITH latest AS (
     SELECT queue, priority, max(queued_at) AS queued_at FROM workflows_taskexecution
      WHERE state = 'running' AND queue = ANY(%s::text[]) GROUP BY queue, priority
 ), stale AS (
-    SELECT t.id, r.version_id
+    SELECT t.id, r.version_id, r.priority AS of_run
       FROM latest l JOIN workflows_taskexecution t ON t.queue = l.queue AND t.priority = l.priority
       JOIN workflows_dagrun r ON r.id = t.run_id
      WHERE t.state = 'queued' AND NOT t.held
@@ -46,7 +47,7 @@ WITH latest AS (
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
 )
 UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s.id
-RETURNING t.run_id, s.version_id, t.position, t.map_index, t.attempt
+RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
 """
 
 # A canary has the last priority: it is taken when everything that was sent to its queue before it has been.
@@ -118,14 +119,14 @@ def _send_behind_canaries(queues: Iterable[str]) -> int:
 
 
 def _send(rows: list[sql.Row]) -> None:
-    ready: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
-    for run_id, version_id, position, map_index, attempt in rows:
-        ready[(run_id, version_id)].append((position, map_index, attempt))
+    ready: dict[tuple[int, int, int | None], list[tuple[int, int, int]]] = defaultdict(list)
+    for run_id, version_id, priority, position, map_index, attempt in rows:
+        ready[(run_id, version_id, priority)].append((position, map_index, attempt))
     if ready:
         failpoints.hit("marked_sent")
     send.send(
-        send.Dispatch(plan=plans.plan_of(version_id), run_id=run_id, ready=tuple(items))
-        for (run_id, version_id), items in ready.items()
+        send.Dispatch(plan=plans.plan_of(version_id).at(priority), run_id=run_id, ready=tuple(items))
+        for (run_id, version_id, priority), items in ready.items()
     )
 
 

@@ -96,7 +96,7 @@ def claim(run_id: int, position: int, map_index: int, attempt: int, node: str) -
 
 def run(held: Claim) -> tuple[Finished, Plan, PlannedTask]:
     """Run a claimed attempt to its committed end. Raises LostClaim when the lease was lost meanwhile."""
-    plan = plans.plan_of(held.version_id)
+    plan = plans.plan_of(held.version_id).at(held.priority)
     task = plan.tasks[held.position]
     log = TaskLog(held.execution_id, held.attempt)
     try:
