@@ -38,7 +38,7 @@ def expect(tasks: list[Scripted]) -> Expected:
     end = Expected()
     by_id = {task.id: task for task in tasks}
     for task in tasks:
-        end.states[task.id], end.executions[task.id] = _settle(task, by_id, end.states)
+        end.states[task.id], end.executions[task.id] = settle(task, by_id, end.states)
     leaves = set(by_id) - {up for task in tasks for up in task.upstream}
     for leaf in leaves:
         state = end.states[leaf]
@@ -47,7 +47,7 @@ def expect(tasks: list[Scripted]) -> Expected:
     return end
 
 
-def _settle(task: Scripted, by_id: dict[str, Scripted], states: dict[str, str]) -> tuple[str, int]:
+def settle(task: Scripted, by_id: dict[str, Scripted], states: dict[str, str]) -> tuple[str, int]:
     for up in task.upstream:
         above = by_id[up]
         chosen_between = above.branches is not None and task.id in above.branches and states[up] == "success"

@@ -155,7 +155,7 @@ class Stack:
         home = directory / "home"
         home.mkdir(exist_ok=True)
         self.env = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "orchestrator.settings",
+            "DJANGO_SETTINGS_MODULE": os.environ.get("CELERIAC_TEST_SETTINGS", "orchestrator.settings"),
             "DATABASE_URL": database_url,
             "BROKER_URL": broker_url,
             "CELERIAC_HOME": str(home),
