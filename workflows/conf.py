@@ -36,6 +36,10 @@ class Conf:
     HARD_TIMEOUT_GRACE: float = 10.0  # between a task's (soft) timeout and the kill of its process
     STOP_GRACE: float = 10.0  # what a stopping worker gives running tasks before it hands them back
 
+    # Schedules
+    SCHEDULE_GRACE: float = 300.0  # a scheduled time that is later than this was missed: `catchup` decides
+    SCHEDULE_BATCH: int = 100  # scheduled times dealt with in one tick of a schedule
+
     # Outputs and logs
     OUTPUT_MAX_BYTES: int = 262_144
     LOG_MAX_BYTES: int = 1_048_576

@@ -12,6 +12,7 @@ from workflows.core.complaints import MARK, NEVER_RENDERED
 from workflows.core.spec import (
     DAG_ID_PATTERN,
     NAME_PATTERN,
+    SCHEDULE_KINDS,
     TASK_ID_PATTERN,
     ConfigSpec,
     DagHeader,
@@ -51,7 +52,7 @@ def document_schema(types: Mapping[str, type[BaseModel]] | None = None) -> dict[
     defs: dict[str, Any] = top["$defs"]
     header = defs.pop("DagHeader")
     defs["TaskSpec"] = _task(defs["TaskSpec"])
-    defs["ScheduleSpec"]["oneOf"] = [{"required": [name]} for name in ("cron", "interval", "at")]
+    defs["ScheduleSpec"]["oneOf"] = [{"required": [name]} for name in SCHEDULE_KINDS]
     for name, model in (types or {}).items():
         _add_type(defs, name, model)
     header["properties"]["id"]["pattern"] = DAG_ID_PATTERN

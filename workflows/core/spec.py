@@ -237,24 +237,40 @@ class ParamSpec(SpecModel):
         return raw
 
 
+def _read_ids(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+DagIds = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_read_ids),
+    Field(min_length=1, max_length=100),
+    WithJsonSchema(
+        {"anyOf": [{"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 100}, {"type": "string"}]}
+    ),
+]
+
+
 class ScheduleSpec(SpecModel):
-    """When runs start by themselves: exactly one of cron, interval and at.
+    """When runs start by themselves: exactly one of cron, interval, at and after.
 
     Times without an offset are in `timezone`. `jitter` delays each start by up to that long.
     """
 
     cron: str | None = None
     """minute hour day month weekday, with seconds in front if there are six, or @daily and the like."""
-    interval: PositiveDuration | None = None
-    """Time from one run to the next."""
+    interval: Annotated[Duration, Field(ge=1)] | None = None
+    """Time from one run to the next, counted from `start`, or else from 1970-01-01T00:00Z."""
     at: Moment | None = None
     """One run at this time."""
+    after: DagIds | None = None
+    """The id of another DAG, or a list of ids: one run for each logical date for which all of them succeeded."""
     timezone: str = "UTC"
     """An IANA name, such as Europe/Berlin."""
     catchup: Literal["none", "latest", "all"] = "none"
     """What happens to the times missed while nothing ran."""
     overlap: Literal["skip", "queue", "cancel_running", "allow"] = "skip"
-    """What happens when the previous run is still going."""
+    """What happens when the previous scheduled run is still going."""
     start: Moment | None = None
     """No run before this time."""
     end: Moment | None = None
@@ -264,15 +280,25 @@ class ScheduleSpec(SpecModel):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> ScheduleSpec:
-        given = [name for name in ("cron", "interval", "at") if getattr(self, name) is not None]
+        given = [name for name in SCHEDULE_KINDS if getattr(self, name) is not None]
         if len(given) != 1:
             found = f"both {' and '.join(given)}" if given else "none of them"
             raise PydanticCustomError(
                 "bad_schedule",
-                "must have exactly one of cron, interval and at; it has {found}",
+                "must have exactly one of cron, interval, at and after; it has {found}",
                 {"found": found},
             )
+        if self.after is not None:
+            fields = ScheduleSpec.model_fields
+            useless = [name for name in _TIMED if getattr(self, name) != fields[name].default]
+            if useless:
+                words = "has no use for {names}: an `after` has no times of its own"
+                raise PydanticCustomError("bad_schedule", words, {"names": ", ".join(useless)})
         return self
+
+
+SCHEDULE_KINDS = ("cron", "interval", "at", "after")
+_TIMED = ("timezone", "catchup", "overlap", "start", "end", "jitter")
 
 
 class ConfigSpec(SpecModel):

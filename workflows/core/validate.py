@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,11 +26,15 @@ _ID_WORDS = "letters, digits, _ - . (at most 200)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """What a document may refer to. None for pools or dags: not known, so any is accepted."""
+    """What a document may refer to. None for pools or dags: not known, so any is accepted.
+
+    `after` asks for every DAG that there is with the DAGs that it runs after; only a document that says `after` needs it.
+    """
 
     types: Mapping[str, type[BaseModel]]
     pools: frozenset[str] | None = None
     dags: frozenset[str] | None = None
+    after: Callable[[], Mapping[str, tuple[str, ...]]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +96,7 @@ def problems(spec: DagSpec, catalogue: Catalogue, limits: Limits) -> tuple[Probl
         *_tasks(spec, catalogue),
         *expression_problems(spec, catalogue.types),
         *_params(spec),
-        *(_schedule(spec.schedule) if spec.schedule is not None else ()),
+        *(_schedule(spec, spec.schedule, catalogue) if spec.schedule is not None else ()),
     )
 
 
@@ -217,7 +221,8 @@ def _params(spec: DagSpec) -> Iterator[Problem]:
         yield from default_problems(name, param)
 
 
-def _schedule(schedule: ScheduleSpec) -> Iterator[Problem]:
+def _schedule(spec: DagSpec, schedule: ScheduleSpec, catalogue: Catalogue) -> Iterator[Problem]:
+    yield from _after(spec.id, schedule.after or (), catalogue)
     wrong = cron.problem(schedule.cron) if schedule.cron is not None else None
     if wrong:
         yield _problem("bad_schedule", wrong, "schedule", "cron")
@@ -228,6 +233,22 @@ def _schedule(schedule: ScheduleSpec) -> Iterator[Problem]:
         aware = schedule.start.tzinfo is not None, schedule.end.tzinfo is not None
         if aware[0] == aware[1] and schedule.end <= schedule.start:
             yield _problem("bad_schedule", "is not after the start", "schedule", "end")
+
+
+def _after(dag_id: str, upstream: tuple[str, ...], catalogue: Catalogue) -> Iterator[Problem]:
+    """DAGs that this one runs after: they exist, and none of them runs after this one."""
+    known = catalogue.after() if upstream and catalogue.after is not None else None
+    for index, name in enumerate(upstream):
+        if name == dag_id:
+            yield _problem("bad_schedule", "a DAG cannot run after itself", "schedule", "after", index)
+        elif known is not None and name not in known:
+            message = f"there is no DAG {name!r}{did_you_mean(name, known)}"
+            yield _problem("unknown_dag", message, "schedule", "after", index)
+    others = {dag_id: upstream, **{name: ups for name, ups in (known or {}).items() if name != dag_id}}
+    for cycle in graph.find_cycles({name: [up for up in ups if up in others] for name, ups in others.items()}):
+        if dag_id in cycle and len(cycle) > 1:
+            message = f"the DAGs would run after each other: {graph.written(cycle)}"
+            yield _problem("bad_schedule", message, "schedule", "after")
 
 
 @lru_cache(maxsize=1)

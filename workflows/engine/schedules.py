@@ -1,0 +1,131 @@
+"""Schedules of DAGs, kept in step with what their current versions say; and what is due next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from workflows.core import due, schedule
+from workflows.core.spec import ScheduleSpec
+from workflows.engine import sql
+from workflows.executors import beat
+from workflows.models import Dag, Schedule
+
+# What decides which dates there are. A schedule that changes in these starts from now, as a new one does.
+_TIMING = ("cron", "interval", "at", "after", "timezone", "start")
+
+
+def follow(dag: Dag, spec: ScheduleSpec | None) -> None:
+    """Make the DAG's schedule what its new current version says, inside the publisher's transaction.
+
+    A new schedule, and one with new times, starts from now: the dates before are for a backfill.
+    """
+    row = Schedule.objects.select_for_update().filter(dag=dag).first()
+    if spec is None:
+        if row is not None:
+            remove(row)
+        return
+    resolved = spec.model_dump(mode="json")
+    if row is None:
+        row = Schedule(dag=dag, cursor=sql_now())
+    elif any(row.spec.get(name) != resolved[name] for name in _TIMING):
+        row.cursor, row.ticked_at, row.message = sql_now(), None, ""
+    row.spec = resolved
+    arm(row, dag)
+
+
+def switch(dag_id: str) -> None:
+    """Let the schedule follow its DAG, which was paused, resumed, deleted or brought back."""
+    row = Schedule.objects.select_for_update(of=("self",)).select_related("dag").filter(dag__dag_id=dag_id).first()
+    if row is not None:
+        arm(row, row.dag)
+
+
+def remove(row: Schedule) -> None:
+    """Delete a schedule with beat's entry."""
+    beat.drop(row.periodic_task_id)
+    row.delete()
+
+
+def arm(row: Schedule, dag: Dag) -> None:
+    """Save the schedule with the time of its next run, and beat's entry with it."""
+    spec = spec_of(row)
+    live = dag.paused_at is None and dag.deleted_at is None
+    row.next_at = next_start(spec, dag.dag_id, row.cursor) if live and row.cursor is not None else None
+    if row.pk is None:
+        row.save()  # beat's entry names it
+    row.periodic_task_id = beat.keep(
+        row.periodic_task_id, row.pk, dag.dag_id, spec, enabled=live and row.next_at is not None
+    )
+    row.save()
+
+
+def spec_of(row: Schedule) -> ScheduleSpec:
+    """The specification of a stored schedule."""
+    return ScheduleSpec.model_validate(row.spec)
+
+
+def next_start(spec: ScheduleSpec, dag_id: str, cursor: datetime) -> datetime | None:
+    """When the next run after the cursor starts."""
+    date = schedule.next_after(spec, cursor)
+    return None if date is None else due.starts_at(spec, dag_id, date)
+
+
+def sql_now() -> datetime:
+    """The time by PostgreSQL's clock."""
+    moment: datetime = sql.run("SELECT clock_timestamp()")[0][0]
+    return moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upcoming:
+    """One run to come: its logical date in UTC, the same on the clocks of the zone, and when it starts."""
+
+    logical_date: datetime
+    local: datetime
+    starts_at: datetime
+    interval_start: datetime
+
+
+def upcoming(spec: ScheduleSpec, dag_id: str, *, count: int, after: datetime | None = None) -> list[Upcoming]:
+    """The next runs of a schedule, whether it is a stored one or not."""
+    dates = schedule.between(spec, after or sql_now(), datetime.max.replace(tzinfo=ZoneInfo("UTC")), count)
+    return [
+        Upcoming(
+            logical_date=date,
+            local=date.astimezone(schedule.zone_of(spec.timezone)),
+            starts_at=due.starts_at(spec, dag_id, date),
+            interval_start=schedule.interval_of(spec, date)[0],
+        )
+        for date in dates
+    ]
+
+
+def words(spec: ScheduleSpec) -> str:
+    """A schedule in one line, for people."""
+    return " ".join(_words(spec))
+
+
+def _words(spec: ScheduleSpec) -> Iterator[str]:
+    from workflows.core.durations import format_duration
+
+    if spec.cron is not None:
+        yield spec.cron
+    elif spec.interval is not None:
+        yield f"every {format_duration(spec.interval)}"
+    elif spec.at is not None:
+        yield f"at {spec.at.isoformat(sep=' ')}"
+    elif spec.after is not None:
+        yield f"after {', '.join(spec.after)}"
+        return
+    if spec.timezone != "UTC":
+        yield spec.timezone
+
+
+def after_map() -> dict[str, tuple[str, ...]]:
+    """Every DAG with those that it runs after: what a document's `after` is checked against."""
+    rows: Any = Dag.objects.live().values_list("dag_id", "schedule__spec__after")
+    return {dag_id: tuple(after or ()) for dag_id, after in rows}
