@@ -1,7 +1,7 @@
 """An oracle of cron lines that shares nothing with the code under test: it watches a clock, step by step.
 
-A watcher sits before a wall clock of the zone. A line of every hour is due whenever the clock shows a time that it names.
-Any other line is due when the clock first reaches or passes a time that it names.
+A watcher sits before a wall clock of the zone. A line of every hour is due whenever the clock shows a time that it
+names. Any other line is due when the clock first reaches or passes a time that it names.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 # Names that stand for no place: a copy of the machine's own zone, and one that tests are told to leave alone.
 PLACELESS = {"localtime", "Factory"}
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_DAYS = "sun mon tue wed thu fri sat".split()
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ def changes(zone: str, first_year: int, last_year: int) -> Iterator[Change]:
             minute = at
             while (after := minute.astimezone(info).utcoffset()) == before:
                 minute += timedelta(minutes=1)
-            assert before is not None and after is not None
+            assert before is not None
+            assert after is not None
             yield Change(zone, minute, before, after)
             before = later.astimezone(info).utcoffset()
         at = later

@@ -1,4 +1,4 @@
-"""Cron lines: what is wrong with one, in words, and the wall-clock times that it names. Zones are for `core.schedule`."""
+"""Cron lines: what is wrong with one, in words, and the wall-clock times that it names. Zones: see `core.schedule`."""
 
 from __future__ import annotations
 

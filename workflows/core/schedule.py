@@ -4,8 +4,8 @@ A cron line names times on the clocks of its zone. Where those are set forward o
 
 * a line that names hours ("30 2 * * *", "0 */2 * * *"): a time that clocks skip is due once, at the first instant after
   the gap; a time that they show twice is due once, the first time;
-* a line of every hour ("*/15 * * * *"): whatever clocks show is due, whenever they show it. So an hourly line is due once
-  in each real hour: nothing in a gap, where no time passes, and again in the hour that is repeated.
+* a line of every hour ("*/15 * * * *"): whatever clocks show is due, whenever they show it. So an hourly line is due
+  once in each real hour: nothing in a gap, where no time passes, and again in the hour that is repeated.
 
 Intervals are counted from `start`, or from 1970-01-01T00:00Z, in real time: no clock matters.
 """
@@ -62,16 +62,13 @@ def between(spec: ScheduleSpec, after: datetime, until: datetime, limit: int) ->
     return list(islice(dates(spec, after, until), limit))
 
 
-def interval_of(spec: ScheduleSpec, moment: datetime) -> tuple[datetime, datetime]:
-    """The data interval of a run with this logical date: from the scheduled time before it to itself.
+def interval_start(spec: ScheduleSpec, moment: datetime) -> datetime:
+    """Where the data interval begins that ends at a logical date: the scheduled time before it.
 
-    For a moment that is not scheduled: the last whole interval that is over by then. A schedule's start and end do not
-    cut it off; where a schedule has no time before, it is empty.
+    The logical date need not be a scheduled one. A schedule's start and end do not cut the interval off; where there
+    was no time before, it is empty.
     """
-    end = _previous(spec, moment + _MOMENT)
-    if end is None:
-        return moment, moment
-    return _previous(spec, end) or end, end
+    return _previous(spec, moment) or moment
 
 
 def delay_of(spec: ScheduleSpec, dag_id: str, date: datetime) -> timedelta:

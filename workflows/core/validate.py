@@ -28,7 +28,7 @@ _ID_WORDS = "letters, digits, _ - . (at most 200)"
 class Catalogue:
     """What a document may refer to. None for pools or dags: not known, so any is accepted.
 
-    `after` asks for every DAG that there is with the DAGs that it runs after; only a document that says `after` needs it.
+    `after` asks for every DAG that there is with the DAGs that it runs after; only documents that say `after` need it.
     """
 
     types: Mapping[str, type[BaseModel]]

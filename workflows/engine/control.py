@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -10,7 +11,7 @@ from django.utils import timezone
 from workflows import failpoints
 from workflows.core.errors import UnknownDag, UnknownRun
 from workflows.core.states import Reason, RunState, TaskState
-from workflows.engine import plans, sql, transitions
+from workflows.engine import plans, schedules, sql, transitions
 from workflows.engine.advance import Consequences, settle_parent
 from workflows.engine.launch import follow_up
 from workflows.engine.rows import Ready, Stopped
@@ -21,14 +22,22 @@ from workflows.models import Dag, DagRun, TaskExecution
 
 def pause_dag(dag_id: str) -> bool:
     """Refuse new runs of a DAG until it is resumed; False when it was paused already. What runs goes on."""
-    _known(dag_id)
-    return bool(Dag.objects.live().filter(dag_id=dag_id, paused_at__isnull=True).update(paused_at=timezone.now()))
+    return _switch(dag_id, paused_at=timezone.now())
 
 
 def resume_dag(dag_id: str) -> bool:
     """Allow new runs of a DAG again; False when it was not paused."""
+    return _switch(dag_id, paused_at=None)
+
+
+def _switch(dag_id: str, *, paused_at: datetime | None) -> bool:
     _known(dag_id)
-    return bool(Dag.objects.live().filter(dag_id=dag_id, paused_at__isnull=False).update(paused_at=None))
+    with transaction.atomic():
+        other = Dag.objects.live().filter(dag_id=dag_id, paused_at__isnull=paused_at is not None)
+        done = bool(other.update(paused_at=paused_at))
+        if done:
+            schedules.switch(dag_id)
+    return done
 
 
 def _known(dag_id: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from workflows.core.errors import BadParams, DagPaused, IdempotencyConflict, NoV
 from workflows.core.outcome import Spawn
 from workflows.core.plan import Plan
 from workflows.core.states import Reason
-from workflows.engine import admit, plans, sql, transitions
+from workflows.engine import admit, plans, schedules, sql, transitions
 from workflows.engine.advance import Consequences, conclude
 from workflows.engine.rows import Claim, Ready
 from workflows.engine.transitions import TaskRow
@@ -60,11 +60,12 @@ def launch(
 class Origin:
     """Where a run comes from, when nobody asked for it by hand, and what it is about.
 
-    `interval_end` ends the data interval that begins at the logical date; `cause_id` is the run of another DAG whose
-    success starts this one; `priority` (0 to 9) goes before that of the document.
+    `interval_start` begins the data interval that ends at the logical date (None: as the DAG's schedule says);
+    `cause_id` is the run of another DAG whose success starts this one; `priority` (0 to 9) goes before that of the
+    document.
     """
 
-    interval_end: datetime | None = None
+    interval_start: datetime | None = None
     backfill_id: int | None = None
     cause_id: int | None = None
     priority: int | None = None
@@ -105,7 +106,8 @@ def launch_once(
     values = checked_params(version, params or {}, date)
     with sql.on_django(), transaction.atomic():
         priority = _priority(version, origin)
-        run_id = _insert(version, values, trigger, date, external_id, user, origin or Origin(), priority)
+        from_ = _origin(origin, version, date)
+        run_id = _insert(version, values, trigger, date, external_id, user, from_, priority)
         after = _take_turn(run_id, version, priority) if run_id else Consequences()
         transaction.on_commit(lambda: _send_off(after))
     if run_id:
@@ -115,6 +117,13 @@ def launch_once(
     earlier = _earlier(dag, external_id)  # another caller was faster by a moment
     assert earlier is not None, "only a used external id or logical date keeps a run from being inserted"
     return _replayed(earlier, params or {}, logical_date)
+
+
+def _origin(given: Origin | None, version: DagVersion, date: datetime) -> Origin:
+    origin = given or Origin()
+    if origin.interval_start is not None:
+        return origin
+    return replace(origin, interval_start=schedules.interval_before(version.dag.pk, date))
 
 
 ONCE_A_DATE = ("schedule", "after")  # as the constraint `dagrun_logical_date` says
@@ -176,7 +185,7 @@ def checked_params(version: DagVersion, given: Mapping[str, Any], logical_date: 
 _INSERT = """
 INSERT INTO workflows_dagrun
        (dag_id, version_id, state, reason, trigger, triggered_by_id, logical_date, external_id, params, deadline_at,
-        parent_id, depth, interval_end, backfill_id, cause_id, priority)
+        parent_id, depth, interval_start, backfill_id, cause_id, priority)
 VALUES (%s, %s, 'pending', '', %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s, %s, %s, %s, %s, %s)
 ON CONFLICT DO NOTHING
 RETURNING id
@@ -207,7 +216,7 @@ def _insert(
             plans.plan_of(version.pk).timeout,
             None,
             0,
-            origin.interval_end,
+            origin.interval_start,
             origin.backfill_id,
             origin.cause_id,
             priority,
@@ -377,7 +386,7 @@ def start_child(held: Claim, child: Child) -> Consequences:
             plan.timeout,
             held.execution_id,
             child.depth,
-            None,
+            held.interval_start,
             None,
             None,
             priority,

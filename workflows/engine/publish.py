@@ -15,6 +15,7 @@ from workflows.core.compiler import Bounds
 from workflows.core.errors import InvalidDocument
 from workflows.core.parse import Parsed
 from workflows.core.spec import DagSpec
+from workflows.engine import schedules
 from workflows.models import Dag, DagTemplate, DagVersion, NodePool
 from workflows.operators import registry
 
@@ -33,7 +34,7 @@ class MadeFrom:
 def catalogue() -> validate.Catalogue:
     """What a document may refer to here: the task types and pools of this installation."""
     pools = frozenset((DEFAULT_POOL, *NodePool.objects.values_list("name", flat=True)))
-    return validate.Catalogue(types=registry.catalogue_types(), pools=pools)
+    return validate.Catalogue(types=registry.catalogue_types(), pools=pools, after=schedules.after_map)
 
 
 def limits() -> validate.Limits:
@@ -91,6 +92,7 @@ def publish(
                 created_by=user,  # type: ignore[misc]
             )
         _make_current(dag, spec, version, made_from)
+        schedules.follow(dag, spec.schedule)
     return version
 
 

@@ -17,7 +17,18 @@ from workflows.conf import conf
 from workflows.core import retry
 from workflows.core.decide import Settled
 from workflows.core.states import Reason, RunState, TaskState
-from workflows.engine import admit, backfill, control, plans, redeliver, sql, standstill, transitions
+from workflows.engine import (
+    admit,
+    backfill,
+    control,
+    plans,
+    redeliver,
+    sql,
+    standstill,
+    succession,
+    ticking,
+    transitions,
+)
 from workflows.engine.advance import Consequences, decide_waiting, settle, settle_parent
 from workflows.engine.launch import follow_up
 from workflows.engine.rows import Attempted
@@ -41,6 +52,8 @@ class Sweep:
     parents: int = 0
     backfills: int = 0
     stalled: int = 0
+    scheduled: int = 0
+    after: int = 0
 
     @property
     def total(self) -> int:
@@ -82,6 +95,8 @@ def sweep(*, gap: float = 0.0) -> Sweep:
     done.ended_runs = _guarded(_ended_runs)
     done.backfills = _guarded(backfill.advance)
     done.stalled = _guarded(standstill.flag)
+    done.scheduled = _guarded(ticking.tick_due)
+    done.after = _guarded(succession.follow_successes)
     sql.run(_SWEPT, (f"{socket.gethostname()}:{os.getpid()}",))
     if done.total:
         log.info("sweep: %s", ", ".join(f"{k} {v}" for k, v in asdict(done).items() if v))

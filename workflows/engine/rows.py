@@ -37,7 +37,7 @@ class Claim:
     logical_date: datetime | None
     trigger: str
     external_id: str | None
-    interval_end: datetime | None = None
+    interval_start: datetime | None = None
     priority: int | None = None  # of the run
     item: Any = None  # of a mapped task's item
 

@@ -8,14 +8,25 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
+
 from workflows.core import due, schedule
+from workflows.core.durations import format_duration
 from workflows.core.spec import ScheduleSpec
-from workflows.engine import sql
+from workflows.engine import plans, sql
 from workflows.executors import beat
 from workflows.models import Dag, Schedule
 
 # What decides which dates there are. A schedule that changes in these starts from now, as a new one does.
 _TIMING = ("cron", "interval", "at", "after", "timezone", "start")
+
+# Successes count from now on when this is the first schedule that follows them; where others do, they are being read.
+_READ_ON = """
+INSERT INTO workflows_eventcursor (name, seq)
+VALUES ('after', pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+ON CONFLICT (name) DO UPDATE SET seq = EXCLUDED.seq, at = now()
+  WHERE NOT EXISTS (SELECT 1 FROM workflows_schedule s WHERE jsonb_typeof(s.spec -> 'after') = 'array')
+"""
 
 
 def follow(dag: Dag, spec: ScheduleSpec | None) -> None:
@@ -29,19 +40,25 @@ def follow(dag: Dag, spec: ScheduleSpec | None) -> None:
             remove(row)
         return
     resolved = spec.model_dump(mode="json")
+    if spec.after is not None:
+        sql.run(_READ_ON)
     if row is None:
         row = Schedule(dag=dag, cursor=sql_now())
     elif any(row.spec.get(name) != resolved[name] for name in _TIMING):
-        row.cursor, row.ticked_at, row.message = sql_now(), None, ""
+        row.cursor, row.waiting_at, row.message = sql_now(), None, ""
     row.spec = resolved
     arm(row, dag)
 
 
+@transaction.atomic
 def switch(dag_id: str) -> None:
-    """Let the schedule follow its DAG, which was paused, resumed, deleted or brought back."""
-    row = Schedule.objects.select_for_update(of=("self",)).select_related("dag").filter(dag__dag_id=dag_id).first()
-    if row is not None:
-        arm(row, row.dag)
+    """Let the schedule follow its DAG, which was paused, resumed, deleted or brought back.
+
+    What came due while a DAG was paused counts as missed. A DAG that is brought back starts from now.
+    """
+    dag = Dag.objects.get(dag_id=dag_id)
+    there = dag.current_version_id is not None and dag.deleted_at is None
+    follow(dag, plans.schedule_of(dag.current_version_id) if there else None)
 
 
 def remove(row: Schedule) -> None:
@@ -74,6 +91,12 @@ def next_start(spec: ScheduleSpec, dag_id: str, cursor: datetime) -> datetime | 
     return None if date is None else due.starts_at(spec, dag_id, date)
 
 
+def interval_before(dag_key: int, moment: datetime) -> datetime | None:
+    """Where the data interval of a run begins that was not started by its DAG's schedule; None without a schedule."""
+    row = Schedule.objects.filter(dag_id=dag_key).first()
+    return None if row is None else schedule.interval_start(spec_of(row), moment)
+
+
 def sql_now() -> datetime:
     """The time by PostgreSQL's clock."""
     moment: datetime = sql.run("SELECT clock_timestamp()")[0][0]
@@ -98,7 +121,7 @@ def upcoming(spec: ScheduleSpec, dag_id: str, *, count: int, after: datetime | N
             logical_date=date,
             local=date.astimezone(schedule.zone_of(spec.timezone)),
             starts_at=due.starts_at(spec, dag_id, date),
-            interval_start=schedule.interval_of(spec, date)[0],
+            interval_start=schedule.interval_start(spec, date),
         )
         for date in dates
     ]
@@ -110,8 +133,6 @@ def words(spec: ScheduleSpec) -> str:
 
 
 def _words(spec: ScheduleSpec) -> Iterator[str]:
-    from workflows.core.durations import format_duration
-
     if spec.cron is not None:
         yield spec.cron
     elif spec.interval is not None:

@@ -18,6 +18,7 @@ from workflows.core import schedule
 from workflows.core.due import Due, next_due
 from workflows.core.errors import CeleriacError, DagPaused
 from workflows.core.spec import ScheduleSpec
+from workflows.core.states import Reason
 from workflows.engine import control, schedules, sql
 from workflows.engine.launch import Origin, launch_once
 from workflows.models import DagRun, Schedule
@@ -75,7 +76,7 @@ def _step(schedule_id: int) -> Step:
             cursor=row.cursor,
             now=now,
             grace=timedelta(seconds=conf.SCHEDULE_GRACE),
-            seen=row.ticked_at,
+            seen=row.waiting_at,
         )
         return Step() if found is None else _deal_with(row, spec, found, now)
 
@@ -83,58 +84,62 @@ def _step(schedule_id: int) -> Step:
 def _deal_with(row: Schedule, spec: ScheduleSpec, found: Due, now: datetime) -> Step:
     """Start the run of a date, or decide that there is none."""
     if not found.run:
-        _pass(row, spec, found, now, _missed(found))
+        _pass(row, spec, found, _missed(found))
         return Step(more=True)
     going = list(
-        DagRun.objects.unfinished().filter(dag_id=row.dag_id, trigger="schedule").order_by("id").values_list("pk", flat=True)
+        DagRun.objects.unfinished()
+        .filter(dag_id=row.dag_id, trigger="schedule")
+        .order_by("id")
+        .values_list("pk", flat=True)
     )
     if going and spec.overlap != "allow":
         # A time that was missed and is to be made good is neither skipped nor does it end the one before.
         if spec.overlap == "queue" or found.missed:
-            _wait(row, f"{_text(found.date)} waits for run {going[0]}", now)
+            _wait(row, f"{_text(found.date)} waits for run {going[0]}", row.waiting_at if found.missed else now)
             return Step()
         if spec.overlap == "skip":
-            _pass(row, spec, found, now, f"{_text(found.date)} was skipped: run {going[0]} was still going")
+            _pass(row, spec, found, f"{_text(found.date)} was skipped: run {going[0]} was still going")
             return Step(more=True)
         for run_id in going:
-            control.cancel_run(run_id, by="the next scheduled run")
-    return _launch(row, spec, found, now)
+            control.cancel_run(run_id, reason=Reason.OVERLAP)
+    return _launch(row, spec, found)
 
 
-def _launch(row: Schedule, spec: ScheduleSpec, found: Due, now: datetime) -> Step:
-    interval = schedule.interval_of(spec, found.date)
+def _launch(row: Schedule, spec: ScheduleSpec, found: Due) -> Step:
     try:
         launched = launch_once(
             row.dag.dag_id,
             trigger="schedule",
             logical_date=found.date,
             on_commit=True,
-            origin=Origin(interval_start=interval[0], interval_end=interval[1]),
+            origin=Origin(interval_start=schedule.interval_start(spec, found.date)),
         )
     except DagPaused:
         return Step()
     except CeleriacError as error:
         log.warning("%s: no run for %s: %s", row.dag.dag_id, _text(found.date), error)
-        _pass(row, spec, found, now, f"{_text(found.date)} could not be started: {error}")
+        _pass(row, spec, found, f"{_text(found.date)} could not be started: {error}")
         return Step(more=True)
-    _pass(row, spec, found, now, _missed(found) if found.first < found.date else "")
+    _pass(row, spec, found, _missed(found) if found.first < found.date else "")
     return Step(started=launched.created, more=True)
 
 
-def _pass(row: Schedule, spec: ScheduleSpec, found: Due, now: datetime, message: str) -> None:
+def _pass(row: Schedule, spec: ScheduleSpec, found: Due, message: str) -> None:
     """The date is dealt with."""
-    row.cursor, row.ticked_at = found.date, now
+    row.cursor = found.date
     row.next_at = schedules.next_start(spec, row.dag.dag_id, found.date)
     if message:
         row.message = message
-    row.save(update_fields=["cursor", "ticked_at", "next_at", "message"])
+    row.save(update_fields=["cursor", "next_at", "message"])
 
 
-def _wait(row: Schedule, message: str, now: datetime) -> None:
-    """The date stays due, and is known not to have been missed. Not a write in every tick: half the grace will do."""
-    if row.message != message or row.ticked_at is None or (now - row.ticked_at).total_seconds() > conf.SCHEDULE_GRACE / 2:
-        row.message, row.ticked_at = message, now
-        row.save(update_fields=["message", "ticked_at"])
+def _wait(row: Schedule, message: str, seen: datetime | None) -> None:
+    """The date stays due. Not a write in every tick: half the grace will do."""
+    before = row.waiting_at
+    late = seen is not None and (before is None or (seen - before).total_seconds() > conf.SCHEDULE_GRACE / 2)
+    if row.message != message or late:
+        row.message, row.waiting_at = message, seen
+        row.save(update_fields=["message", "waiting_at"])
 
 
 def _missed(found: Due) -> str:

@@ -1,8 +1,8 @@
 """Beat's entry of a schedule: how often Celery Beat is to tick it.
 
-A tick that comes too often changes nothing, so an entry is as coarse as it may be without making a run late: the minutes of
-the hour at which something can be due, or every few seconds where that is not a matter of minutes. Beat's own notion of
-zones is not used; the tick works out what is due.
+A tick that comes too often changes nothing, so an entry is as coarse as it may be without making a run late: the
+minutes of the hour at which something can be due, or every few seconds where that is not a matter of minutes. Beat's
+own notion of zones is not used; the tick works out what is due.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ class Migration(migrations.Migration):
                 ('spec', models.JSONField(help_text='The `schedule` of the document, as it was resolved.', verbose_name='specification')),
                 ('cursor', models.DateTimeField(blank=True, null=True, verbose_name='dealt with up to')),
                 ('next_at', models.DateTimeField(blank=True, null=True, verbose_name='next run at')),
-                ('ticked_at', models.DateTimeField(blank=True, null=True, verbose_name='last tick')),
+                ('waiting_at', models.DateTimeField(blank=True, null=True, verbose_name='seen waiting at')),
                 ('message', models.TextField(blank=True, db_default='', default='', verbose_name='message')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created at')),
             ],
@@ -183,8 +183,8 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='dagrun',
-            name='interval_end',
-            field=models.DateTimeField(blank=True, null=True, verbose_name='end of data interval'),
+            name='interval_start',
+            field=models.DateTimeField(blank=True, null=True, verbose_name='start of data interval'),
         ),
         migrations.AddField(
             model_name='dagrun',
@@ -245,6 +245,10 @@ class Migration(migrations.Migration):
             model_name='taskexecution',
             name='reason',
             field=models.CharField(blank=True, choices=[('branch_not_taken', 'branch not taken'), ('condition_false', 'condition false'), ('upstream_failed', 'upstream failed'), ('upstream_skipped', 'upstream skipped'), ('rule_not_met', 'rule not met'), ('error', 'error'), ('bad_input', 'bad input'), ('timed_out', 'timed out'), ('run_timed_out', 'run timed out'), ('lost', 'lost'), ('killed', 'killed'), ('handed_back', 'handed back'), ('poisoned', 'poisoned'), ('output_too_large', 'output too large'), ('child_run_failed', 'child run failed'), ('recursion', 'recursion'), ('unknown_task', 'unknown task'), ('cancelled_by_user', 'cancelled by user'), ('parent_ended', 'parent ended'), ('items_failed', 'items failed'), ('item_gone', 'item gone'), ('rejected', 'rejected'), ('awaited', 'awaited'), ('marked_by_user', 'marked by user'), ('cleared_by_user', 'cleared by user'), ('overlap', 'overlap')], db_default='', default='', max_length=32, verbose_name='reason'),
+        ),
+        migrations.AddIndex(
+            model_name='event',
+            index=models.Index(condition=models.Q(('new', 'success'), ('task_execution_id', None)), fields=['seq', 'id'], name='event_of_success'),
         ),
         migrations.AddIndex(
             model_name='taskexecution',

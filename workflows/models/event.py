@@ -48,7 +48,12 @@ class Event(models.Model):
         verbose_name = _("event")
         verbose_name_plural = _("events")
         ordering = ["seq", "id"]
-        indexes = [models.Index(fields=["run", "seq", "id"], name="event_of_run")]
+        indexes = [
+            models.Index(fields=["run", "seq", "id"], name="event_of_run"),
+            models.Index(
+                fields=["seq", "id"], condition=models.Q(task_execution_id=None, new="success"), name="event_of_success"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.task_id or 'run'}: {self.old} → {self.new}"

@@ -53,8 +53,8 @@ class DagRun(models.Model):
         related_name="+",
     )
     logical_date = models.DateTimeField(_("logical date"), null=True, blank=True)
-    # The span of time that a scheduled run is about: from its logical date to the next.
-    interval_end = models.DateTimeField(_("end of data interval"), null=True, blank=True)
+    # The span of time that a run is about: from the scheduled time before its logical date to the logical date.
+    interval_start = models.DateTimeField(_("start of data interval"), null=True, blank=True)
     priority = models.SmallIntegerField(
         _("priority"),
         null=True,

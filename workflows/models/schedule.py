@@ -29,7 +29,8 @@ class Schedule(models.Model):
     # Every due date up to here has been dealt with: a run, or a decision that there is none.
     cursor = models.DateTimeField(_("dealt with up to"), null=True, blank=True)
     next_at = models.DateTimeField(_("next run at"), null=True, blank=True)
-    ticked_at = models.DateTimeField(_("last tick"), null=True, blank=True)
+    # When a tick last saw the next date wait for another run. What was due by then was not missed.
+    waiting_at = models.DateTimeField(_("seen waiting at"), null=True, blank=True)
     message = models.TextField(_("message"), blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("created at"), db_default=Now())
 

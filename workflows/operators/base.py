@@ -56,6 +56,7 @@ class RunInfo:
     params: dict[str, Json] = field(default_factory=dict)
     trigger: str = "manual"
     external_id: str | None = None
+    interval_start: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,7 @@ class Context(Generic[P]):
     def plain(self) -> dict[str, Json]:
         """The context as plain JSON: what is shown to user code (`run`, `task`, `tasks`)."""
         date = self.run.logical_date
+        since = self.run.interval_start
         run = {
             "id": self.run.id,
             "dag_id": self.run.dag_id,
@@ -121,6 +123,8 @@ class Context(Generic[P]):
             "params": self.run.params,
             "trigger": self.run.trigger,
             "external_id": self.run.external_id,
+            "interval_start": since.isoformat() if since else None,
+            "interval_end": date.isoformat() if date else None,
         }
         task = {
             "id": self.task.id,

@@ -156,6 +156,7 @@ def _operate(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcom
         params=held.params,
         trigger=held.trigger,
         external_id=held.external_id,
+        interval_start=held.interval_start or held.logical_date,
     )
     info = TaskInfo(
         id=task.id,
@@ -211,6 +212,8 @@ def _scope(held: Claim, run: RunInfo, info: TaskInfo, tasks: Tasks) -> Scope:
             "logical_date": run.logical_date,
             "trigger": run.trigger,
             "external_id": run.external_id,
+            "interval_start": run.interval_start,
+            "interval_end": run.logical_date,
             "version": run.version,
         },
         "task": {"id": info.id, "name": info.name, "attempt": info.attempt, "map_index": info.map_index},

@@ -330,3 +330,12 @@ def test_moments_are_read_in_the_zone_of_the_schedule() -> None:
 def test_progress_counts() -> None:
     found = Progress(waiting=1, running=2, success=3, failed=4, refused=1)
     assert (found.total, found.ended, found.without_success) == (11, 8, 5)
+
+
+def test_the_dates_are_those_of_the_schedule() -> None:
+    publish(dag(a={}) | {"schedule": {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}})
+    row = backfill.start(
+        wanted(every=None, start=datetime(2025, 3, 29, tzinfo=UTC), end=datetime(2025, 3, 31, tzinfo=UTC))
+    )
+    dates = list(row.dates.order_by("logical_date").values_list("logical_date", flat=True))
+    assert [f"{date:%d %H:%M}" for date in dates] == ["29 01:30", "30 01:00"]

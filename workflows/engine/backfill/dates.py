@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from workflows.core import schedule
 from workflows.core.errors import BadBackfill, NoDates, NoVersion, UnknownDag
 from workflows.core.spec import ScheduleSpec
 from workflows.engine import plans, sql
@@ -51,7 +52,12 @@ def _stepping(every: float) -> Calendar:
 
 
 def _scheduled(spec: ScheduleSpec) -> Calendar:
-    raise BadBackfill(why=f"the dates of a schedule ({spec.timezone}) cannot be told yet: give an interval")
+    def slots(start: datetime, end: datetime, limit: int) -> list[Slot]:
+        found = schedule.between(spec, start - _MOMENT, end, limit)
+        before = [schedule.interval_start(spec, found[0]), *found] if found else []
+        return [Slot(at=at, since=since) for at, since in zip(found, before, strict=False)]
+
+    return slots
 
 
 def dag_of(dag_id: str) -> Dag:

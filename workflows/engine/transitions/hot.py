@@ -21,7 +21,7 @@ WITH claimed AS (
        AND t.attempt = %(attempt)s AND t.state = 'queued' AND NOT t.held
        AND r.id = t.run_id AND r.state = 'running' AND r.paused_at IS NULL
  RETURNING t.id, t.run_id, t.task_id, t.attempt, t.failures,
-           r.version_id, r.params, r.logical_date, r.trigger, r.external_id, r.interval_end, r.priority, t.item
+           r.version_id, r.params, r.logical_date, r.trigger, r.external_id, r.interval_start, r.priority, t.item
 ), tried AS (
     INSERT INTO workflows_taskattempt (task_execution_id, number, token, node)
     SELECT id, attempt, %(token)s, %(node)s FROM claimed
@@ -29,11 +29,11 @@ WITH claimed AS (
     INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, node)
     SELECT run_id, id, task_id, attempt, 'queued', 'running', %(node)s FROM claimed
 )
-SELECT id, failures, version_id, params, logical_date, trigger, external_id, interval_end, priority, item FROM claimed
+SELECT id, failures, version_id, params, logical_date, trigger, external_id, interval_start, priority, item FROM claimed
 """
 
 _CLAIMED_BEFORE = """
-SELECT t.id, t.failures, r.version_id, r.params, r.logical_date, r.trigger, r.external_id, r.interval_end, r.priority,
+SELECT t.id, t.failures, r.version_id, r.params, r.logical_date, r.trigger, r.external_id, r.interval_start, r.priority,
        t.item
   FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
  WHERE t.run_id = %(run)s AND t.position = %(position)s AND t.map_index = %(map_index)s AND t.token = %(token)s
@@ -68,7 +68,7 @@ def claim(
     rows = sql.persist(ask)
     if not rows:
         return None
-    execution_id, failures, version_id, params, logical_date, trigger, external_id, until, priority, item = rows[0]
+    execution_id, failures, version_id, params, logical_date, trigger, external_id, since, priority, item = rows[0]
     return Claim(
         execution_id=execution_id,
         run_id=run_id,
@@ -82,7 +82,7 @@ def claim(
         logical_date=logical_date,
         trigger=trigger,
         external_id=external_id,
-        interval_end=until,
+        interval_start=since,
         priority=priority,
         item=item,
     )
