@@ -11,17 +11,11 @@ from celery.exceptions import Ignore, Retry
 from workflows import failpoints
 from workflows.core.errors import LostClaim
 from workflows.core.states import TaskState
-<<<<<<< HEAD
-from workflows.engine import canaries, marks, reconcile
-from workflows.engine.finish import Finished
-from workflows.executors import send
-from workflows.executors.canary import CANARY_TASK
-=======
-from workflows.engine import reconcile, ticking
+from workflows.engine import canaries, marks, reconcile, ticking
 from workflows.engine.finish import Finished
 from workflows.executors import send
 from workflows.executors.beat import TICK
->>>>>>> 7453770 (Start runs by schedule and after other DAGs: cron, intervals, single times, zones, catch-up and overlap)
+from workflows.executors.canary import CANARY_TASK
 from workflows.executors.canvas import RUN_TASK
 from workflows.worker import outbox, runner
 
@@ -108,14 +102,13 @@ def tick() -> None:
     reconcile.sweep()
 
 
-<<<<<<< HEAD
 @shared_task(name=CANARY_TASK, ignore_result=True, acks_late=False)
 def canary(queue: str, sent: str) -> None:
     """A message that was sent behind others came through: what is still queued from before it is lost."""
     canaries.passed(str(queue), str(float(sent)))
-=======
+
+
 @shared_task(name=TICK, ignore_result=True, acks_late=False)
 def tick_schedule(schedule_id: int) -> None:
     """Start what is due of one schedule: what beat's entry of it calls."""
     ticking.tick(schedule_id)
->>>>>>> 7453770 (Start runs by schedule and after other DAGs: cron, intervals, single times, zones, catch-up and overlap)
