@@ -20,8 +20,7 @@ from api.documents import GivenDocumentSerializer, source_of
 from api.fields import Record, values_of
 from api.pagination import Pages
 from workflows.core.errors import InvalidDocument, Problem, UnknownDag
-from workflows.core.params import json_schema
-from workflows.engine import control, plans, publish
+from workflows.engine import control, launch, publish
 from workflows.models import Dag, DagRun, DagVersion
 
 _ORDERINGS = ("dag_id", "name", "owner", "created_at", "updated_at")
@@ -94,18 +93,20 @@ class DagSerializer(Record[Dag]):
 
 
 class DagDetailSerializer(DagSerializer):
-    """A DAG with the JSON Schema of its parameters, for launch forms."""
+    """A DAG with the JSON Schema of its parameters, for launch forms, and the template that it was made from."""
 
     params_schema = serializers.SerializerMethodField()
+    template = serializers.CharField(source="template.name", default=None, read_only=True)
+    template_values = serializers.JSONField(read_only=True, allow_null=True)
 
     class Meta(DagSerializer.Meta):
-        fields = (*DagSerializer.Meta.fields, "params_schema")
+        fields = (*DagSerializer.Meta.fields, "params_schema", "template", "template_values")
         read_only_fields = fields
 
     @extend_schema_field({"type": "object", "additionalProperties": True, "nullable": True})
     def get_params_schema(self, dag: Dag) -> dict[str, Any] | None:
-        """Of the current version."""
-        return None if dag.current_version is None else json_schema(plans.params_of(dag.current_version.pk))
+        """Of the current version, with the defaults that a run would have that started now."""
+        return None if dag.current_version is None else launch.params_schema(dag.dag_id, dag.current_version.pk)
 
 
 class PublishSerializer(GivenDocumentSerializer):
@@ -151,7 +152,7 @@ class DagResource(Resource[Dag]):
     @extend_schema(responses=DagDetailSerializer)
     def retrieve(self, request: Request, dag_id: str) -> Response:
         """One DAG."""
-        return self._shown(dag_id)
+        return shown(dag_id)
 
     @extend_schema(operation_id="dags_publish", request=PublishSerializer, responses=_PUBLISHED)
     def create(self, request: Request) -> Response:
@@ -172,13 +173,13 @@ class DagResource(Resource[Dag]):
     def pause(self, request: Request, dag_id: str) -> Response:
         """Refuse new runs until the DAG is resumed. What runs goes on."""
         control.pause_dag(dag_id)
-        return self._shown(dag_id)
+        return shown(dag_id)
 
     @extend_schema(operation_id="dags_resume", request=None, responses=DagDetailSerializer)
     def resume(self, request: Request, dag_id: str) -> Response:
         """Allow new runs again."""
         control.resume_dag(dag_id)
-        return self._shown(dag_id)
+        return shown(dag_id)
 
     def _published(self, request: Request, expect: str | None = None) -> Response:
         given = values_of(PublishSerializer, request)
@@ -191,18 +192,20 @@ class DagResource(Resource[Dag]):
                 raise _other_dag(version.dag.dag_id, expect)
         where = reverse("api:dag", kwargs={"dag_id": version.dag.dag_id})
         is_new = version.pk > newest
-        return self._shown(
+        return shown(
             version.dag.dag_id,
             status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
             {"Location": request.build_absolute_uri(where)} if is_new else {},
         )
 
-    def _shown(self, dag_id: str, code: int = status.HTTP_200_OK, headers: Mapping[str, str] | None = None) -> Response:
-        rows = with_last_run(Dag.objects.live().select_related("current_version"))
-        dag = rows.filter(dag_id=dag_id).defer(*heavy("current_version")).first()
-        if dag is None:
-            raise UnknownDag(dag_id=dag_id)
-        return Response(DagDetailSerializer(dag).data, status=code, headers=dict(headers or {}))
+
+def shown(dag_id: str, code: int = status.HTTP_200_OK, headers: Mapping[str, str] | None = None) -> Response:
+    """One DAG as an answer."""
+    rows = with_last_run(Dag.objects.live().select_related("current_version", "template"))
+    dag = rows.filter(dag_id=dag_id).defer(*heavy("current_version"), "template__document", "template__source").first()
+    if dag is None:
+        raise UnknownDag(dag_id=dag_id)
+    return Response(DagDetailSerializer(dag).data, status=code, headers=dict(headers or {}))
 
 
 def _other_dag(found: str, expected: str) -> InvalidDocument:

@@ -7,6 +7,7 @@ from django.urls.converters import IntConverter, StringConverter
 
 from api.backfills import BackfillDateResource, BackfillResource
 from api.dags import DagResource
+from api.differences import DifferenceResource
 from api.documents import DocumentResource
 from api.events import EventResource
 from api.explain import ExplainResource
@@ -18,6 +19,7 @@ from api.runs import RunResource
 from api.schema import NowhereResource, SchemaView
 from api.task_types import TaskTypeResource
 from api.tasks import TaskResource
+from api.templates import TemplateResource
 from api.versions import ExportResource, VersionResource
 
 app_name = "api"
@@ -101,6 +103,8 @@ v1: list[URLPattern | URLResolver] = [
         VersionResource.as_view({"get": "explain"}),
         name="version-explain",
     ),
+    path("dags/<dag_id:dag_id>/diff", DifferenceResource.as_view({"get": "compare"}), name="dag-diff"),
+    path("dags/<dag_id:dag_id>/params-schema", VersionResource.as_view({"get": "params_schema"}), name="params-schema"),
     path("documents/validate", DocumentResource.as_view({"post": "validate"}), name="documents-validate"),
     path("documents/explain", DocumentResource.as_view({"post": "explain"}), name="documents-explain"),
     path("documents/schema", DocumentResource.as_view({"get": "json_schema"}), name="documents-schema"),
@@ -135,6 +139,13 @@ v1: list[URLPattern | URLResolver] = [
     ),
     path("task-types", TaskTypeResource.as_view({"get": "list"}), name="task-types"),
     path("task-types/<name:name>", TaskTypeResource.as_view({"get": "retrieve"}), name="task-type"),
+    path("templates", TemplateResource.as_view({"get": "list", "post": "create"}), name="templates"),
+    path("documents/validate-template", TemplateResource.as_view({"post": "validate"}), name="templates-validate"),
+    path("templates/<name:name>", TemplateResource.as_view({"get": "retrieve", "delete": "destroy"}), name="template"),
+    *(
+        path(f"templates/<name:name>/{verb}", TemplateResource.as_view({"post": verb}), name=f"template-{verb}")
+        for verb in ("preview", "diff", "generate", "regenerate")
+    ),
     path("pools", PoolResource.as_view({"get": "list"}), name="pools"),
     path("pools/<name:name>", PoolResource.as_view({"get": "retrieve"}), name="pool"),
     path("metrics", MetricsResource.as_view({"get": "retrieve"}), name="metrics"),

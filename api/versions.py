@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -18,8 +18,8 @@ from api.documents import ExplainedSerializer, explained
 from api.fields import Query, Record
 from api.negotiation import AnyAccept
 from api.pagination import Pages
-from workflows.core.errors import UnknownDag, UnknownVersion
-from workflows.engine import plans, publish
+from workflows.core.errors import NoVersion, UnknownDag, UnknownVersion
+from workflows.engine import launch, plans, publish
 from workflows.models import Dag, DagVersion
 
 _MEDIA_TYPES = {"yaml": "application/yaml", "json": "application/json"}
@@ -72,6 +72,14 @@ class ExportQuery(Query):
     )
 
 
+class SchemaQuery(Query):
+    """Of the schema of parameters."""
+
+    version = serializers.IntegerField(
+        required=False, min_value=1, max_value=2**31 - 1, help_text="Left out: the current version."
+    )
+
+
 class VersionResource(Resource[DagVersion]):
     """Versions by their number within a DAG."""
 
@@ -79,6 +87,7 @@ class VersionResource(Resource[DagVersion]):
         "list": ("workflows.view_dagversion",),
         "retrieve": ("workflows.view_dagversion",),
         "explain": ("workflows.view_dagversion",),
+        "params_schema": ("workflows.view_dag",),
     }
     queryset = DagVersion.objects.all()
     serializer_class = VersionSerializer
@@ -99,6 +108,17 @@ class VersionResource(Resource[DagVersion]):
     def explain(self, request: Request, dag_id: str, number: int) -> Response:
         """The plan of a version: levels, critical path, canvases, queues, message bytes."""
         return Response(explained(plans.plan_of(_one(dag_id, number, *HEAVY).pk)))
+
+    @extend_schema(operation_id="dags_params_schema", parameters=[SchemaQuery], responses={200: dict[str, Any]})
+    def params_schema(self, request: Request, dag_id: str) -> Response:
+        """JSON Schema (2020-12) of the parameters of a run, for forms.
+
+        Templated defaults are those of a run that would start now. `x-order` is the order of the declaration, and
+        `x-default-template` a default as it was written.
+        """
+        number = SchemaQuery.of(request).get("version")
+        version = _one(dag_id, number, *HEAVY) if number is not None else _current(dag_id)
+        return Response(launch.params_schema(dag_id, version.pk))
 
 
 class ExportResource(Resource[DagVersion]):
@@ -128,6 +148,15 @@ class ExportResource(Resource[DagVersion]):
 def _of(dag_id: str) -> QuerySet[DagVersion]:
     rows = DagVersion.objects.filter(dag__dag_id=dag_id, dag__deleted_at__isnull=True)
     return rows.select_related("dag", "created_by").order_by("-number")
+
+
+def _current(dag_id: str) -> DagVersion:
+    version = _of(dag_id).defer(*HEAVY).filter(dag__current_version_id=F("pk")).first()
+    if version is not None:
+        return version
+    if not Dag.objects.live().filter(dag_id=dag_id).exists():
+        raise UnknownDag(dag_id=dag_id)
+    raise NoVersion(dag_id=dag_id)
 
 
 def _one(dag_id: str, number: int, *without: str) -> DagVersion:

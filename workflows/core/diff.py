@@ -31,7 +31,7 @@ class TaskChange:
     """A task that both documents have, with the fields that differ once defaults and shorthands are worked out."""
 
     id: str
-    fields: tuple[FieldChange, ...]
+    changes: tuple[FieldChange, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ def _settings(document: Mapping[str, Any] | None) -> dict[str, Any]:
 def _changed_tasks(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[TaskChange]:
     for task, fields in after.items():
         if task in before and before[task] != fields:
-            yield TaskChange(id=task, fields=tuple(_changes(before[task], fields)))
+            yield TaskChange(id=task, changes=tuple(_changes(before[task], fields)))
 
 
 def _changes(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
 from workflows.core import templating
-from workflows.core.durations import parse_duration
 from workflows.core.errors import Problem, RenderError
 from workflows.core.formats import unstorable
 from workflows.core.naming import below, describe, did_you_mean, shown
+from workflows.core.param_formats import FORMATS, MAX_TEXT
 from workflows.core.spec import ParamSpec
-
-_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
-MAX_PATTERN_TEXT = 10_000  # a pattern is tried on no longer text: its time may grow fast
 
 
 def resolve(
@@ -71,7 +65,7 @@ def mismatch(spec: ParamSpec, value: Any) -> tuple[str, str] | None:
     """Why a value does not fit its declaration, as (code, message), or None."""
     if not _is_type(spec.type, value):
         return "wrong_type", f"must be {_article(spec.type)}, not {describe(value)}"
-    if spec.enum is not None and not any(value == choice for choice in spec.enum):
+    if spec.enum is not None and not any(_same(value, choice) for choice in spec.enum):
         return "bad_value", f"must be one of {', '.join(map(shown, spec.enum))}, not {shown(value)}"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if spec.minimum is not None and value < spec.minimum:
@@ -82,16 +76,13 @@ def mismatch(spec: ParamSpec, value: Any) -> tuple[str, str] | None:
 
 
 def _text_mismatch(spec: ParamSpec, value: str) -> tuple[str, str] | None:
-    read = _FORMATS.get(spec.format or "")
-    if read is not None:
-        try:
-            read(value)
-        except ValueError:
-            return "bad_format", f"must be {_FORMAT_HINTS[spec.format or '']}, not {shown(value)}"
+    form = FORMATS.get(spec.format or "")
+    if form is not None and not form.fits(value):
+        return "bad_format", f"must be {form.hint}, not {shown(value)}"
     if spec.pattern is not None:
         pattern = _pattern(spec.pattern)
-        if len(value) > MAX_PATTERN_TEXT:
-            return "out_of_range", f"must not be longer than {MAX_PATTERN_TEXT:,} characters"
+        if len(value) > MAX_TEXT:
+            return "out_of_range", f"must not be longer than {MAX_TEXT:,} characters"
         if pattern is not None and not pattern.search(value):
             return "bad_format", f"must match the pattern {spec.pattern}, unlike {shown(value)}"
     return None
@@ -139,29 +130,6 @@ def coerce_text(spec: ParamSpec, text: str) -> Any:
     return value if _is_type(spec.type, value) else text
 
 
-def json_schema(specs: Mapping[str, ParamSpec]) -> dict[str, Any]:
-    """JSON Schema of a run's parameters, for forms, without templated defaults: those need a run."""
-    return {
-        "type": "object",
-        "properties": {name: _schema_of(spec) for name, spec in specs.items()},
-        "required": [name for name, spec in specs.items() if spec.required],
-        "additionalProperties": False,
-    }
-
-
-def _schema_of(spec: ParamSpec) -> dict[str, Any]:
-    nullable = not spec.required and spec.default is None and spec.type != "null"
-    schema: dict[str, Any] = {"type": [spec.type, "null"] if nullable else spec.type}
-    for name in ("title", "description", "format", "minimum", "maximum", "pattern"):
-        if getattr(spec, name) not in (None, ""):
-            schema[name] = getattr(spec, name)
-    if spec.enum is not None:
-        schema["enum"] = [*spec.enum, None] if nullable else list(spec.enum)
-    if spec.default is not None and not templating.is_template(spec.default):
-        schema["default"] = spec.default
-    return schema
-
-
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -184,36 +152,12 @@ def _article(name: str) -> str:
     return words.get(name) or {"integer": "a whole number", "number": "a number"}.get(name, "null")
 
 
-def _must(pattern: re.Pattern[str]) -> Callable[[str], object]:
-    def read(text: str) -> object:
-        if not pattern.fullmatch(text):
-            raise ValueError(text)
-        return text
-
-    return read
-
-
-def _moment(text: str) -> object:
-    if len(text) < 11:  # fromisoformat takes a bare date, too
-        raise ValueError(text)
-    return datetime.fromisoformat(text)
-
-
-_FORMATS: dict[str, Callable[[str], object]] = {
-    "date": date.fromisoformat,
-    "date-time": _moment,
-    "time": time.fromisoformat,
-    "duration": parse_duration,
-    "email": _must(_EMAIL),
-    "uri": _must(_URI),
-    "uuid": UUID,
-}
-_FORMAT_HINTS = {
-    "date": "a date such as 2025-01-31",
-    "date-time": "a date and time such as 2025-01-31T02:00:00",
-    "time": "a time such as 02:00",
-    "duration": "a duration such as 90s, 10m or 1h30m",
-    "email": "an e-mail address",
-    "uri": "a URI such as https://example.com/",
-    "uuid": "a UUID",
-}
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are the same to JSON, where true is not 1, though 1 is 1.0."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)

@@ -16,6 +16,7 @@ from workflows.conf import conf
 from workflows.core import params as core_params
 from workflows.core.errors import BadParams, DagPaused, IdempotencyConflict, NoVersion, UnknownDag
 from workflows.core.outcome import Spawn
+from workflows.core.params_schema import json_schema
 from workflows.core.plan import Plan
 from workflows.core.states import Reason
 from workflows.engine import admit, plans, schedules, sql, transitions
@@ -175,11 +176,21 @@ def checked_params(version: DagVersion, given: Mapping[str, Any], logical_date: 
     declared = plans.params_of(version.pk)
     if not declared and not given:
         return {}
-    context = {"run": {"logical_date": logical_date}, "dag": {"id": version.dag.dag_id}}
-    values, problems = core_params.resolve(declared, given, context)
+    values, problems = core_params.resolve(declared, given, _default_context(version.dag.dag_id, logical_date))
     if problems:
         raise BadParams(dag_id=version.dag.dag_id, problems=problems)
     return values
+
+
+def _default_context(dag_id: str, logical_date: datetime) -> dict[str, Any]:
+    """What the defaults of parameters may refer to."""
+    return {"run": {"logical_date": logical_date}, "dag": {"id": dag_id}}
+
+
+def params_schema(dag_id: str, version_id: int) -> dict[str, Any]:
+    """JSON Schema of a version's parameters, with the defaults of a run that would start now."""
+    context = _default_context(dag_id, datetime.now(UTC))
+    return json_schema(plans.params_of(version_id), context, title=dag_id)
 
 
 _INSERT = """
@@ -405,4 +416,5 @@ __all__ = [
     "follow_up",
     "launch",
     "launch_once",
+    "params_schema",
 ]

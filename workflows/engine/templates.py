@@ -23,6 +23,7 @@ from workflows.core.spec import DagSpec
 from workflows.engine import publish
 from workflows.engine.publish import Format, MadeFrom
 from workflows.models import Dag, DagTemplate, DagVersion
+from workflows.models.definition import DagQuerySet
 
 _NAMED = 5  # DAGs in a message
 
@@ -47,6 +48,11 @@ class Draft:
     dag: Dag | None  # the DAG that has the id already
     adopts: bool  # that DAG was not made from this template
     difference: Difference
+
+    def insist(self) -> None:
+        """Raise InvalidDocument if there is any problem."""
+        if self.problems:
+            raise InvalidDocument(self.problems)
 
     @property
     def text(self) -> str:
@@ -113,6 +119,12 @@ def find(name: str) -> DagTemplate:
     return row
 
 
+def made_from(row: DagTemplate) -> DagQuerySet:
+    """The DAGs of a template, by id, without the large columns of their versions."""
+    large = (f"current_version__{name}" for name in ("document", "source", "plan"))
+    return Dag.objects.live().filter(template=row).select_related("current_version").defer(*large).order_by("dag_id")
+
+
 def opened(row: DagTemplate) -> template.Template:
     """A stored template, read from its text, since jsonb forgets the order of keys. Raises InvalidDocument."""
     read = check(row.source, format=cast(Format, row.source_format))
@@ -170,8 +182,7 @@ def generate(
         if row is None:
             raise UnknownTemplate(name=name)
         made = _draft(row, values, dag_id)
-        if made.problems:
-            raise InvalidDocument(made.problems)
+        made.insist()
         if made.adopts and not adopt:
             raise NotFromTemplate(dag_id=made.dag_id, name=name)
         origin = MadeFrom(template=row, values=values)
@@ -196,8 +207,7 @@ def _again(
 ) -> Regenerated:
     try:
         made = _draft(row, values, dag_id)
-        if made.problems:
-            raise InvalidDocument(made.problems)
+        made.insist()
         if made.unchanged:
             return Regenerated(dag_id=dag_id, state="unchanged", version=made.version)
         version = made.version

@@ -14,7 +14,7 @@ def lines(difference: Difference) -> Iterator[str]:
     """What changed, task by task, then in the settings of the DAG."""
     yield from (f"  + {task}" for task in difference.added)
     yield from (f"  - {task}" for task in difference.removed)
-    yield from (f"  ~ {task.id}: {', '.join(change.path for change in task.fields)}" for task in difference.changed)
+    yield from (f"  ~ {task.id}: {', '.join(change.path for change in task.changes)}" for task in difference.changed)
     yield from (f"  ~ {change.path}" for change in difference.settings)
 
 

@@ -43,10 +43,12 @@ VIEWER = [
         "nodepool",
         "node",
         "backfill",
+        "dagtemplate",
     )
 ]
 OPERATOR = [*VIEWER, "add_dagrun", "change_dagrun", "add_backfill", "change_backfill"]
-AUTHOR = [*OPERATOR, "add_dagversion", "change_dag"]
+TEMPLATES = [f"{verb}_dagtemplate" for verb in ("add", "change", "delete")]
+AUTHOR = [*OPERATOR, "add_dagversion", "change_dag", *TEMPLATES]
 
 ClientOf = Callable[..., APIClient]
 

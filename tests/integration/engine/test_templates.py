@@ -81,7 +81,7 @@ def test_a_draft_shows_what_would_change_and_publishes_nothing(greet: DagTemplat
     templates.generate("greet", {"who": "Ann"})
     made = templates.draft("greet", {"who": "Ann", "times": 3})
     assert (made.version, made.unchanged, made.adopts) == (1, False, False)
-    assert [change.path for change in made.difference.changed[0].fields] == ["retry.max_attempts"]
+    assert [change.path for change in made.difference.changed[0].changes] == ["retry.max_attempts"]
     assert "+      max_attempts: 3\n" in made.difference.text
     assert templates.draft("greet", {"who": "Ann"}).unchanged
     assert templates.draft("greet", {"who": "Bob"}).dag is None

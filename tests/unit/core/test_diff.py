@@ -41,7 +41,7 @@ def test_tasks_added_removed_and_changed() -> None:
     found = diff.compare(OLD, new)
     assert (found.added, found.removed) == (("load",), ("clean",))
     (task,) = found.changed
-    assert [(task.id, c.path, c.old, c.new) for c in task.fields] == [("fetch", "retry.max_attempts", 2, 5)]
+    assert [(task.id, c.path, c.old, c.new) for c in task.changes] == [("fetch", "retry.max_attempts", 2, 5)]
     assert found.summary == "1 task added, 1 removed, 1 changed"
     assert "-      max_attempts: 2\n" in found.text
     assert "+      max_attempts: 5\n" in found.text
@@ -49,7 +49,7 @@ def test_tasks_added_removed_and_changed() -> None:
 
 def test_a_default_is_seen_in_the_tasks_that_it_changes() -> None:
     found = diff.compare(OLD, changed(defaults={"timeout": "20m"}))
-    assert [(t.id, [c.path for c in t.fields]) for t in found.changed] == [
+    assert [(t.id, [c.path for c in t.changes]) for t in found.changed] == [
         ("fetch", ["timeout"]),
         ("clean", ["timeout"]),
     ]

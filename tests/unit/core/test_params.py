@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 
 from workflows.core import params
+from workflows.core.params_schema import json_schema
 from workflows.core.spec import ParamSpec
 
 CONTEXT = {"run": {"logical_date": "2025-01-31T02:00:00"}, "dag": {"id": "sales"}}
@@ -145,7 +146,7 @@ def test_the_schema_of_the_parameters_agrees_with_the_check() -> None:
         "maybe": spec(required=False),
         "day": spec(default="{{ run.logical_date | date }}"),
     }
-    schema = params.json_schema(specs)
+    schema = json_schema(specs)
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["required"] == ["n"]
     assert "default" not in schema["properties"]["day"]

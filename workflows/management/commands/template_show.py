@@ -9,7 +9,6 @@ from django.core.management.base import CommandParser
 from workflows.engine import templates
 from workflows.management import template_view
 from workflows.management.command import EngineCommand, add_json
-from workflows.models import Dag
 
 
 class Command(EngineCommand):
@@ -31,8 +30,7 @@ class Command(EngineCommand):
             self.stdout.write(row.source, ending="")
             return
         template = templates.opened(row)
-        dags = Dag.objects.live().filter(template=row).select_related("current_version")
-        dags = dags.defer("current_version__document", "current_version__source", "current_version__plan")
+        dags = templates.made_from(row)
         if options["json"]:
             self.say_json(template_view.data(row, template, dags))
         else:
