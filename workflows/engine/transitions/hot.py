@@ -100,18 +100,14 @@ WITH settled AS (
 ), tried AS (
     UPDATE workflows_taskattempt a SET ended_at = now(), "end" = 'success'
       FROM settled s WHERE a.task_execution_id = s.id AND a.number = s.attempt
-), locked AS (
-    SELECT d.id FROM workflows_taskexecution d, settled s
-     WHERE d.run_id = s.run_id AND d.position = ANY(%(below)s::int[]) AND d.map_index = -1
-     ORDER BY d.id FOR NO KEY UPDATE OF d
-), moved AS (
+), %(locked)s moved AS (
     UPDATE workflows_taskexecution d
        SET waiting_on = d.waiting_on - 1,
            state = CASE WHEN %(ready)s THEN 'queued' ELSE d.state END,
            attempt = CASE WHEN %(ready)s THEN d.attempt + 1 ELSE d.attempt END,
            queued_at = CASE WHEN %(ready)s THEN now() ELSE d.queued_at END,
            held = d.held OR (d.gated AND %(ready)s)
-      FROM locked l WHERE d.id = l.id
+      FROM %(them)s
  RETURNING d.id, d.run_id, d.task_id, d.position, d.map_index, d.attempt, d.state, d.waiting_on, d.held, d.queue
 ), told AS (
     INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, node)
@@ -124,6 +120,18 @@ SELECT s.id, m.position, m.map_index, m.attempt, m.state, m.waiting_on, m.held, 
 """.replace(
     "%(ready)s", "d.state = 'pending' AND d.waiting_on = 1 AND d.upstreams_failed = 0 AND d.upstreams_skipped = 0"
 )
+# One row below needs no order, and the statement is a fifth shorter: most tasks have one.
+_SUCCEED_ABOVE_ONE = _SUCCEED.replace("%(locked)s", "").replace(
+    "%(them)s", "settled s WHERE d.run_id = s.run_id AND d.position = %(below)s AND d.map_index = -1"
+)
+_SUCCEED_ABOVE_MANY = _SUCCEED.replace(
+    "%(locked)s",
+    """locked AS (
+    SELECT d.id FROM workflows_taskexecution d, settled s
+     WHERE d.run_id = s.run_id AND d.position = ANY(%(below)s::int[]) AND d.map_index = -1
+     ORDER BY d.id FOR NO KEY UPDATE OF d
+), """,
+).replace("%(them)s", "locked l WHERE d.id = l.id")
 
 
 def succeed(held: Claim, *, output: str | None, below: Sequence[int]) -> Succeeded | None:
@@ -136,9 +144,9 @@ def succeed(held: Claim, *, output: str | None, below: Sequence[int]) -> Succeed
         "token": held.token,
         "key": sql.run_key(held.run_id),
         "output": output,
-        "below": list(below),
+        "below": below[0] if len(below) == 1 else list(below),
     }
-    rows = sql.run(_SUCCEED, asked)  # type: ignore[arg-type]
+    rows = sql.run(_SUCCEED_ABOVE_ONE if len(below) == 1 else _SUCCEED_ABOVE_MANY, asked)  # type: ignore[arg-type]
     if not rows:
         return None
     queued = [row for row in rows if row[4] == TaskState.QUEUED and row[5] == 0]
