@@ -53,7 +53,7 @@ RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
 # A canary has the last priority: it is taken when everything that was sent to its queue before it has been.
 _TAKE_BEHIND = """
 WITH stale AS (
-    SELECT t.id, r.version_id
+    SELECT t.id, r.version_id, r.priority AS of_run
       FROM workflows_brokermark c JOIN workflows_taskexecution t ON c.name = 'passed:' || t.queue
       JOIN workflows_dagrun r ON r.id = t.run_id
      WHERE t.state = 'queued' AND NOT t.held AND t.queue = ANY(%s::text[]) AND c.at < now() - make_interval(secs => %s)
@@ -62,7 +62,7 @@ WITH stale AS (
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
 )
 UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s.id
-RETURNING t.run_id, s.version_id, t.position, t.map_index, t.attempt
+RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
 """
 
 
