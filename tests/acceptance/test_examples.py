@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def start(stack: Stack, dag_id: str, *params: str) -> None:
 def tasks_of(dag_id: str) -> dict[str, TaskExecution]:
     """The tasks of the latest run of a DAG that was started by hand."""
     run = DagRun.objects.filter(dag__dag_id=dag_id, trigger="manual").latest("id")
-    return {task.task_id: task for task in TaskExecution.objects.filter(run=run)}
+    return {task.task_id: task for task in TaskExecution.objects.filter(run=run, map_index=-1)}
 
 
 def states_of(dag_id: str) -> dict[str, str]:
@@ -94,6 +94,7 @@ def test_every_example(stack: Stack) -> None:
     assert DagRun.objects.filter(dag__dag_id="measure_package", trigger="subdag").count() == 3
     check_retries()
     check_fan_out()
+    check_mapped()
     check_report()
     assert stack.manage("check_invariants", "--quiescent", check=True).stdout.endswith("promises hold\n")
 
@@ -117,6 +118,27 @@ def check_fan_out() -> None:
     assert {task.attempt for task in tasks.values()} == {1}
     assert output_of("fan_out", "add_up")["slices"] == 500
     assert output_of("fan_out", "add_up")["files"] > 500
+
+
+def check_mapped() -> None:
+    """A task for each folder, no more at a time than was said, and the sums of what they left."""
+    tasks = tasks_of("count_by_folder")
+    folders = tasks["folders"].output
+    assert {"api", "examples", "tests", "workflows"} <= set(folders)
+    items = TaskExecution.objects.filter(run_id=tasks["count"].run_id, task_id="count", map_index__gte=0)
+    assert [item.item for item in items.order_by("map_index")] == folders
+    assert most_at_one_time(items) <= 3
+    added = tasks["add_up"].output
+    assert (added["folders"], added["files"]) == (len(folders), sum(item.output["files"] for item in items))
+    assert added["lines"] > 10_000
+    assert added["kilobytes"] > 1_000
+    assert "workflows" in log_of("count_by_folder", "add_up")
+
+
+def most_at_one_time(items: Iterable[TaskExecution]) -> int:
+    """How many of the tasks ran together, by when they started and ended."""
+    spans = [(item.started_at, item.ended_at) for item in items]
+    return max(sum(begin <= at < end for begin, end in spans if begin and end) for at, _ in spans if at)
 
 
 def check_report() -> None:

@@ -14,9 +14,9 @@ class CeleriacError(Exception):
         super().__init__(self.message())
 
     def message(self) -> str:
-        """The class docstring's first line, with the facts filled in."""
-        text = (type(self).__doc__ or "").strip().splitlines()[0]
-        return text.format(**self.facts)
+        """The class docstring's first paragraph as one line, with the facts filled in."""
+        text = (type(self).__doc__ or "").strip().partition("\n\n")[0]
+        return " ".join(text.split()).format(**self.facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,14 @@ class PartOfAnotherRun(CeleriacError):
 
 class UnknownPool(CeleriacError):
     """There is no pool {name!r}."""
+
+
+class PoolExists(CeleriacError):
+    """There is a pool {name!r} already."""
+
+
+class BadPool(CeleriacError):
+    """The pool {name!r} cannot be so: {why}"""
 
 
 class UnknownVersion(CeleriacError):

@@ -110,8 +110,8 @@ def _let_go(query: LiteralString, params: tuple[object, ...], queues: dict[str, 
 
 def _candidate(held: Held, limits: dict[Hashable, Limit]) -> Candidate:
     pool: Hashable = ("pool", held.queue)
-    # A task that wants more slots than its pool has takes all of them, instead of waiting for ever.
-    slots = min(held.slots, limits[pool].most) if pool in limits else held.slots
+    # A task that wants more slots than its pool has takes all of them, instead of waiting for ever; of none, none.
+    slots = max(1, min(held.slots, limits[pool].most)) if pool in limits else held.slots
     needs: dict[Hashable, int] = {pool: slots, ("run", held.run_id): 1}
     if held.map_index >= 0:
         needs[("items", held.run_id, held.position)] = 1

@@ -65,9 +65,41 @@ def all_log_chunks(execution_id: int, attempt: int) -> Iterator[LogChunk]:
 
 
 def state_counts(run_id: int) -> dict[TaskState, int]:
-    """How many tasks of a run are in each state; states without tasks are left out."""
+    """How many task executions of a run, items included, are in each state; states without any are left out."""
     rows = sql.run("SELECT state, count(*) FROM workflows_taskexecution WHERE run_id = %s GROUP BY state", (run_id,))
     return {TaskState(state): count for state, count in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many of a run's tasks are in each state; the items of mapped tasks apart, by the task's position."""
+
+    tasks: dict[TaskState, int]
+    items: dict[int, dict[TaskState, int]]
+
+    @property
+    def all_items(self) -> dict[TaskState, int]:
+        """The items of all mapped tasks together."""
+        total: dict[TaskState, int] = {}
+        for counts in self.items.values():
+            for state, count in counts.items():
+                total[state] = total.get(state, 0) + count
+        return total
+
+
+_COUNTS = """
+SELECT CASE WHEN map_index >= 0 THEN position ELSE -1 END, state, count(*) FROM workflows_taskexecution
+ WHERE run_id = %s GROUP BY 1, 2
+"""
+
+
+def counts(run_id: int) -> Counts:
+    """The counts of a run, in one query."""
+    found = Counts(tasks={}, items={})
+    for position, state, count in sql.run(_COUNTS, (run_id,)):
+        where = found.tasks if position < 0 else found.items.setdefault(position, {})
+        where[TaskState(state)] = count
+    return found
 
 
 def is_over(run_id: int) -> bool:

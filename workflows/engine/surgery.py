@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from django.db import transaction
+
 from workflows.core import decide
 from workflows.core import surgery as cuts
 from workflows.core.decide import Counters, Settled
@@ -133,10 +135,14 @@ def _operate(
             return touched, Consequences() if preview else patient.operate(cut, by, reason, killed)
 
     touched, after = sql.persist(work)
+    transaction.on_commit(lambda: _after(killed, after))  # a caller's transaction may still undo it all
+    return touched
+
+
+def _after(killed: list[str], after: Consequences) -> None:
     if killed:
         send.revoke(killed, kill=True)
     follow_up(after)
-    return touched
 
 
 @dataclass(slots=True, kw_only=True)

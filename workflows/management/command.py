@@ -18,6 +18,7 @@ from workflows.conf import UnknownSetting
 from workflows.core.errors import CeleriacError
 
 INTERRUPTED = 130
+BY = "the command line"  # who did it, for the events
 
 
 class EngineCommand(BaseCommand):
@@ -63,6 +64,11 @@ class EngineCommand(BaseCommand):
 def add_json(parser: CommandParser) -> None:
     """Declare --json."""
     parser.add_argument("--json", action="store_true", help="write JSON instead of text")
+
+
+def add_dry_run(parser: CommandParser) -> None:
+    """Declare --dry-run."""
+    parser.add_argument("--dry-run", action="store_true", help="say what would be touched, and change nothing")
 
 
 def database_sentence(error: DatabaseError) -> str:

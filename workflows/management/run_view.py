@@ -10,6 +10,7 @@ from typing import Any
 from workflows.core.errors import UnknownRun
 from workflows.core.states import RunState, TaskState
 from workflows.engine import queries, sql
+from workflows.engine.queries import Counts
 from workflows.management import text
 from workflows.models import DagRun, Event, LogChunk, TaskExecution
 
@@ -34,15 +35,15 @@ class Snapshot:
     """A run at one moment, by the database's clock."""
 
     run: DagRun
-    counts: dict[TaskState, int]
+    counts: Counts
     tasks: Sequence[TaskExecution]  # all of them, or when there are many those that are in trouble or at work
     now: datetime
     children: Mapping[int, int]  # task execution to the latest run that it started
 
     @property
     def is_whole(self) -> bool:
-        """Whether `tasks` has every task of the run."""
-        return sum(self.counts.values()) == len(self.tasks)
+        """Whether `tasks` has every task of the run; the items of a mapped task are told by its own row."""
+        return sum(self.counts.tasks.values()) <= len(self.tasks)
 
 
 def find(run_id: int) -> DagRun:
@@ -53,12 +54,13 @@ def find(run_id: int) -> DagRun:
     return run
 
 
-def look(run_id: int, *, most: int = SHOWN_TASKS) -> Snapshot:
-    """The run as it is now, with at most about `most` of its tasks."""
+def look(run_id: int, *, most: int = SHOWN_TASKS, items: bool = False) -> Snapshot:
+    """The run as it is now, with at most about `most` of its tasks, and with the items of mapped ones if asked."""
     run = find(run_id)
-    counts = queries.state_counts(run_id)
-    tasks = TaskExecution.objects.filter(run_id=run_id).order_by("position", "map_index").defer("output")
-    if sum(counts.values()) > most:
+    counts = queries.counts(run_id)
+    tasks = TaskExecution.objects.filter(run_id=run_id).order_by("position", "map_index").defer("output", "item")
+    tasks = tasks if items else tasks.filter(map_index=-1)
+    if sum(counts.tasks.values()) > most:
         tasks = tasks.filter(state__in=[TaskState.RUNNING, TaskState.RETRYING, *_TROUBLED])
     shown = list(tasks[:most])
     children = DagRun.objects.filter(parent__run_id=run_id).order_by("id").values_list("parent_id", "id")
@@ -82,30 +84,54 @@ def title(shot: Snapshot) -> str:
     return f"{line} ({run.reason})" if run.reason else line
 
 
-def counts_line(counts: dict[TaskState, int]) -> str:
-    """`12 tasks: 10 success, 2 running`."""
+def counts_line(counts: Counts) -> str:
+    """`12 tasks: 10 success, 2 running`; and the items of the mapped ones among them."""
+    if not counts.tasks:
+        return "no tasks"
+    items = counts.all_items
+    return _counted(counts.tasks, "task") + (f"; {_counted(items, 'item')}" if items else "")
+
+
+def _counted(counts: Mapping[TaskState, int], noun: str) -> str:
     parts = ", ".join(f"{counts[state]:,} {state.value}" for state in TaskState if counts.get(state))
-    return f"{text.counted(sum(counts.values()), 'task')}: {parts}" if parts else "no tasks"
+    return f"{text.counted(sum(counts.values()), noun)}: {parts}"
 
 
 def task_lines(shot: Snapshot, *, width: int | None = None) -> list[str]:
     """The table of the tasks that the snapshot has."""
-    rows = [_row(task, shot.now, shot.children.get(task.pk)) for task in shot.tasks]
+    rows = [_row(task, shot) for task in shot.tasks]
     return text.table(["", "task", "state", "time", "tries", "why"], rows, width=width) if rows else []
 
 
-def _row(task: TaskExecution, now: datetime, child: int | None) -> list[str]:
+def mark_of(state: TaskState) -> str:
+    """The sign before a task in this state."""
+    return _MARKS.get(state, " ")
+
+
+def _row(task: TaskExecution, shot: Snapshot) -> list[str]:
     state = TaskState(task.state)
     begin = task.started_at if state is not TaskState.RETRYING else None
-    end = task.ended_at or (now if state in (TaskState.RUNNING, TaskState.DEFERRED) else None)
+    end = task.ended_at or (shot.now if state in (TaskState.RUNNING, TaskState.DEFERRED) else None)
     return [
-        _MARKS.get(state, " "),
+        mark_of(state),
         name_of(task),
         state.value,
         text.seconds(begin, end),
         str(task.attempt) if task.attempt else "",
-        text.cut(because(task.reason, task.message) or (f"run {child}" if child else ""), 160),
+        text.cut(_why(task, shot), 160),
     ]
+
+
+def _why(task: TaskExecution, shot: Snapshot) -> str:
+    """Reason and message; of a mapped task its items by state; the child run; or that it waits for a limit."""
+    told = because(task.reason, task.message)
+    items = shot.counts.items.get(task.position, {}) if task.map_index < 0 else {}
+    if items:
+        return ": ".join(part for part in (task.reason, _counted(items, "item")) if part)
+    if told:
+        return told
+    child = shot.children.get(task.pk)
+    return f"run {child}" if child else "waits for room within a limit" if task.held else ""
 
 
 def name_of(task: TaskExecution) -> str:
@@ -171,6 +197,9 @@ def as_json(run_id: int) -> dict[str, Any]:
         "failures",
         "losses",
         "node",
+        "held",
+        "slots",
+        "item",
         "output",
     )
     times = ("queued_at", "started_at", "next_attempt_at", "ended_at")
@@ -184,6 +213,10 @@ def as_json(run_id: int) -> dict[str, Any]:
         "params": run.params,
         "logical_date": run.logical_date,
         "external_id": run.external_id,
+        "priority": run.priority,
+        "interval_start": run.interval_start,
+        "cause": run.cause_id,
+        "backfill": run.backfill_id,
         **{name: getattr(run, name) for name in ("created_at", "started_at", "ended_at", "paused_at")},
         "tasks": [{name: getattr(task, name) for name in (*facts, *times)} for task in tasks],
     }

@@ -6,7 +6,10 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Protocol, TypeVar
 
 import psycopg
@@ -14,9 +17,9 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from workflows.core.states import RunState
-from workflows.engine import queries
+from workflows.engine import plans, queries
 from workflows.management import run_view, text
-from workflows.models import DagRun, Event
+from workflows.models import DagRun, Event, TaskExecution
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.2
@@ -43,6 +46,7 @@ class Watch:
         self._show: Callable[[], None] = self._redraw if output.isatty() else self._tell_changes
         self._drawn = 0
         self._told = 0
+        self._items = _ItemMoves(run_id)
 
     def follow(self) -> bool:
         """Show the run until it has ended (True) or the time is up (False)."""
@@ -61,8 +65,8 @@ class Watch:
         """Make room for the summary, or tell the last changes, which `events_since` may still hold back."""
         self._clear()
         if not self.output.isatty():
-            for event in run_view.events(self.run_id, after=self._told):
-                self.output.write(_line(event))
+            write_all(self.output, self._lines(run_view.events(self.run_id, after=self._told)))
+            write_all(self.output, self._items.flush())
 
     def _redraw(self) -> None:
         size = shutil.get_terminal_size()
@@ -85,9 +89,60 @@ class Watch:
 
     def _tell_changes(self) -> None:
         while events := queries.events_since(self.run_id, self._told):
-            for event in events:
-                self.output.write(_line(event))
+            write_all(self.output, self._lines(events))
             self._told = events[-1].seq
+        if self._items.is_due():
+            write_all(self.output, self._items.flush())
+
+    def _lines(self, events: Iterable[queries.EventRow | Event]) -> Iterator[str]:
+        """A line for each event, but for items of mapped tasks one for many."""
+        for event in events:
+            if not self._items.take(event):
+                yield from self._items.flush(event.task_id)
+                yield _line(event)
+
+
+class _ItemMoves:
+    """What the items of mapped tasks did since it was last told: there may be thousands."""
+
+    EVERY = 1.0
+
+    def __init__(self, run_id: int) -> None:
+        self.run_id = run_id
+        self._moves: dict[str, Counter[str]] = {}
+        self._at = time.monotonic()
+
+    @cached_property
+    def _groups(self) -> frozenset[int]:
+        """The executions of the mapped tasks themselves."""
+        rows = TaskExecution.objects.filter(run_id=self.run_id, map_index=-1, task_id__in=self._mapped)
+        return frozenset(rows.values_list("pk", flat=True))
+
+    @cached_property
+    def _mapped(self) -> frozenset[str]:
+        plan = plans.plan_of(DagRun.objects.values_list("version_id", flat=True).get(pk=self.run_id))
+        return frozenset(task.id for task in plan.tasks if task.foreach is not None)
+
+    def take(self, event: queries.EventRow | Event) -> bool:
+        """Count the event if it is an item's."""
+        if event.task_id not in self._mapped or event.task_execution_id in self._groups:
+            return False
+        self._moves.setdefault(event.task_id, Counter())[f"{event.old} → {event.new}" if event.old else event.new] += 1
+        return True
+
+    def is_due(self) -> bool:
+        """Whether it is time to tell."""
+        return time.monotonic() - self._at >= self.EVERY
+
+    def flush(self, task_id: str | None = None) -> Iterator[str]:
+        """A line for each mapped task (or for the given one) of which items moved."""
+        if task_id is None:
+            self._at = time.monotonic()
+        for name in [task_id] if task_id is not None else list(self._moves):
+            moves = self._moves.pop(name, None)
+            if moves:
+                told = ", ".join(f"{count:,} {move}" for move, count in moves.items())
+                yield f"{datetime.now(UTC):%H:%M:%S.%f}"[:-3] + f" items of {name}: {told}"
 
 
 def _line(event: queries.EventRow | Event) -> str:

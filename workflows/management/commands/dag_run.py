@@ -10,7 +10,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from workflows.engine import launch
+from workflows.engine.launch import Origin
 from workflows.management import documents, run_view, watch
+from workflows.management.arguments import priority
 from workflows.management.assignments import params_of
 from workflows.management.command import INTERRUPTED, EngineCommand, add_json
 from workflows.models import DagRun, DagVersion
@@ -40,6 +42,7 @@ class Command(EngineCommand):
             metavar="DATE",
             help="what the run stands for, in ISO form; UTC without an offset",
         )
+        add("--priority", type=priority, metavar="N", help="0 to 9, 9 first, for tasks that have none of their own")
         add("--wait", action="store_true", help="show the run until it has ended")
         add(
             "--timeout",
@@ -59,6 +62,7 @@ class Command(EngineCommand):
             params=params_of(version, options["param"]),
             logical_date=moment_of(options["logical_date"]),
             external_id=options["external_id"],
+            origin=Origin(priority=options["priority"]),
         )
         if not options["wait"]:
             return self._started(run, as_json=options["json"])

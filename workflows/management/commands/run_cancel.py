@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from workflows.engine import control
-from workflows.management.command import EngineCommand
+from workflows.management.command import BY, EngineCommand
 
 
 class Command(EngineCommand):
@@ -22,7 +22,7 @@ class Command(EngineCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Cancel it."""
-        if control.cancel_run(options["run"], by="the command line"):
+        if control.cancel_run(options["run"], by=BY):
             self.stdout.write(f"run {options['run']} is cancelled")
         else:
             self.stdout.write(f"run {options['run']} was over already")

@@ -25,7 +25,7 @@ class Command(EngineCommand):
         parser.add_argument(
             "--all",
             action="store_true",
-            help=f"all tasks, also of runs with more than {run_view.SHOWN_TASKS}",
+            help=f"all tasks, also of runs with more than {run_view.SHOWN_TASKS}, and every item of mapped tasks",
         )
         add_json(parser)
 
@@ -35,11 +35,14 @@ class Command(EngineCommand):
         if options["json"]:
             self.say_json(self._data(run_id, attempts=options["attempts"], events=options["events"]))
             return
-        shot = run_view.look(run_id, most=10**9 if options["all"] else run_view.SHOWN_TASKS)
+        every = options["all"]
+        shot = run_view.look(run_id, most=10**9 if every else run_view.SHOWN_TASKS, items=every)
         run = shot.run
         lines = [run_view.title(shot), run_view.counts_line(shot.counts)]
         created, date = text.moment(run.created_at), text.moment(run.logical_date)
         lines.append(f"trigger {run.trigger}, created {created}, logical date {date}")
+        if run.priority is not None:
+            lines[-1] += f", priority {run.priority}"
         if run.params:
             lines.append("params " + ", ".join(f"{name}={value!r}" for name, value in run.params.items()))
         lines += ["", *run_view.task_lines(shot)] if shot.tasks else []
