@@ -42,11 +42,11 @@ class Proxy:
         """Reset every connection; how many there were."""
         return self._call(lambda: sum(link.abort() for link in tuple(self.links)))
 
-    def die_silently(self) -> None:
-        """From now on nothing is forwarded on any connection, old or new, and nobody is told."""
+    def die_silently(self, *, only_old: bool = False) -> None:
+        """From now on nothing is forwarded on any connection, and nobody is told; with `only_old`, new ones work."""
 
         def die() -> None:
-            self.dead = True
+            self.dead = not only_old
             for link in self.links:
                 link.pause()
 

@@ -89,6 +89,14 @@ def verdicts() -> None:
     reconcile._undecided = lambda after: 0
 
 
+def parents() -> None:
+    """A task whose child run has ended unseen is not found again."""
+    from workflows.engine import reconcile
+
+    reconcile._parents = lambda: 0
+
+
 MUTATIONS: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (fencing, reconciler, leases, epoch, claims, at_most_once, answers, verdicts)
+    mutation.__name__: mutation
+    for mutation in (fencing, reconciler, leases, epoch, claims, at_most_once, answers, verdicts, parents)
 }
