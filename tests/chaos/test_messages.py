@@ -39,14 +39,16 @@ def each_once(stage: Stage, run: int) -> None:
 
 
 def test_a_doubled_message_runs_once(stage_of: Callable[..., Stage]) -> None:
-    """Each one three times, shuffled: while the first runs, and long after it has ended."""
+    """Each one twice in a row, while the first runs, and once more in another order, when it has ended."""
     stage = stage_of(concurrency=4)
     run = fan(stage, "doubled", seconds=0.3)
     with queues(stage) as (client, keys):
         for key in keys:
             messages = client.lrange(key, 0, -1)
             assert messages
-            for message in random.Random(1).sample(messages * 2, 2 * len(messages)):
+            client.delete(key)
+            shuffled = random.Random(1).sample(messages, len(messages))
+            for message in [*(each for each in reversed(messages) for _ in range(2)), *shuffled]:
                 client.lpush(key, message)
     each_once(stage, run)
 

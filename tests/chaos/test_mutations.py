@@ -32,9 +32,9 @@ def play(test: str, mutation: str) -> subprocess.CompletedProcess[str]:
     """Run one test in a process of its own, which breaks itself and every process that it starts."""
     hidden = ("PYTEST_", "DJANGO_SETTINGS_MODULE", "COV_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    options = ("-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "--ds=tests.chaos.harness.mutated")
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider"]
-        + ["--ds=tests.chaos.harness.mutated", test],
+        [sys.executable, "-m", "pytest", *options, test],
         cwd=ROOT,
         env=env | {"CELERIAC_MUTATION": mutation},
         capture_output=True,
