@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 from django.urls.converters import IntConverter, StringConverter
 
+from api.approvals import ApprovalResource
 from api.backfills import BackfillDateResource, BackfillResource
 from api.dags import DagResource
 from api.differences import DifferenceResource
@@ -137,6 +138,9 @@ v1: list[URLPattern | URLResolver] = [
         LogDownload.as_view({"get": "download"}),
         name="task-logs-download",
     ),
+    path("approvals", ApprovalResource.as_view({"get": "list"}), name="approvals"),
+    path("approvals/<row_id:approval_id>", ApprovalResource.as_view({"get": "retrieve"}), name="approval"),
+    path("approvals/<row_id:approval_id>/answer", ApprovalResource.as_view({"post": "answer"}), name="approval-answer"),
     path("task-types", TaskTypeResource.as_view({"get": "list"}), name="task-types"),
     path("task-types/<name:name>", TaskTypeResource.as_view({"get": "retrieve"}), name="task-type"),
     path("templates", TemplateResource.as_view({"get": "list", "post": "create"}), name="templates"),

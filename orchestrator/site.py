@@ -17,6 +17,7 @@ _ORDER = (
     "Dag",
     "DagVersion",
     "DagRun",
+    "Approval",
     "TaskExecution",
     "TaskAttempt",
     "Event",

@@ -40,6 +40,8 @@ POINTS: Mapping[str, str] = {
     "settling": "the outcome and what follows are written in an open transaction",
     "undecided": "a success is committed; a task below still needs its verdict",
     "deferring": "a task is deferred in an open transaction; its child run is not there yet",
+    "beginning_to_wait": "a task waits for a time or an answer, in an open transaction",
+    "ending_a_wait": "the end of a wait and what follows are written in an open transaction",
     "child_started": "a child run is committed; nothing of it is sent",
     "finished": "the outcome is committed; the canvas has not gone on, and nothing is sent",
     "carried": "the canvas has gone on; what else became ready is not sent",

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from tests.support.servers import ROOT
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
-from workflows.models import DagRun, LogChunk, TaskAttempt, TaskExecution
+from workflows.models import Approval, DagRun, LogChunk, TaskAttempt, TaskExecution
 
 EXAMPLES = ROOT / "examples"
 DOCUMENTS = sorted(path.stem for path in EXAMPLES.iterdir() if path.suffix in (".yaml", ".json"))
 LOCAL = {"CELERIAC_HTTP_ALLOW_PRIVATE": "127.0.0.1"}
-ASKING = {"ask_the_api", "repository_report"}
+ASKING = {"ask_the_api", "repository_report", "wait_and_ask"}
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def test_every_example(stack: Stack) -> None:
     assert [line.split()[0] for line in imported] == DOCUMENTS
     for dag_id in DOCUMENTS:
         start(stack, dag_id)
+    answer_the_question(stack)
     eventually(all_over, 120, every=0.2)
 
     assert output_of("git_history", "parse")["count"] > 0
@@ -89,6 +91,8 @@ def test_every_example(stack: Stack) -> None:
     assert output_of("choose_of_many", "how") == {"case": 1, "branch": "in_parts"}
     assert output_of("ask_the_api", "health")["json"] == {"status": "ok"}
     assert log_of("ask_the_api", "well") == "the API is ok\n"
+    assert log_of("wait_and_ask", "publish") == "published, as ada said\n"
+    assert (ends_of("wait_and_ask", "a_while"), states_of("wait_and_ask")["put_away"]) == (["deferred"], "skipped")
     compared = output_of("compare_packages", "compare")["rows"]
     assert {row["package"] for row in compared} == {"json", "email"}
     assert DagRun.objects.filter(dag__dag_id="measure_package", trigger="subdag").count() == 3
@@ -97,6 +101,14 @@ def test_every_example(stack: Stack) -> None:
     check_mapped()
     check_report()
     assert stack.manage("check_invariants", "--quiescent", check=True).stdout.endswith("promises hold\n")
+
+
+def answer_the_question(stack: Stack) -> None:
+    """The one task that waits for a person gets a Yes."""
+    open_now = eventually(lambda: Approval.objects.open().filter(task_execution__task_id="publish_it"), 60)
+    User.objects.create_superuser("ada")
+    stack.manage("approve", str(open_now.get().pk), "--user", "ada", check=True)
+    assert open_now.model.objects.get().prompt == "The API is ok. Publish?"
 
 
 def check_retries() -> None:

@@ -25,10 +25,10 @@ from workflows.failpoints import POINTS
 ROOT = Path(__file__).resolve().parents[2]
 LEASE = 2.0
 IN_A_WORKER = {"message_taken", "claimed", "operated", "settling", "undecided", "deferring", "child_started"}
-IN_A_WORKER |= {"finished", "carried", "flushed", "run_settled", "run_ended", "half_sent", "sent"}
+IN_A_WORKER |= {"beginning_to_wait", "finished", "carried", "flushed", "run_settled", "run_ended", "half_sent", "sent"}
 ACTIONS = ("kill", "freeze", "raise")
 # A task's code ran, and the outcome could not be made: that is a failure of the task, which says so.
-FAILS = {("operated", "raise"), ("settling", "raise"), ("deferring", "raise")}
+FAILS = {("operated", "raise"), ("settling", "raise"), ("deferring", "raise"), ("beginning_to_wait", "raise")}
 SEEN = {"sweeping": 5, "half_sent": 260}  # at which time it happens, where not at the first
 
 
@@ -129,7 +129,7 @@ def walk(servers: Servers, _valkey: str, _template_database: str, django_db_bloc
 
 
 def small(walk: Walk) -> int:
-    """A run through every path: chain, fan, retry, failure, late verdict, sub-DAG, join of all."""
+    """A run through every path: chain, fan, retry, failure, late verdict, sub-DAG, wait, join of all."""
     walk.stage.publish("walk_child", {"x": deed("work"), "y": deed("work", depends_on=["x"])})
     tasks = {
         "a": deed("work"),
@@ -139,6 +139,7 @@ def small(walk: Walk) -> int:
         "late": deed("work", depends_on=["bad"], trigger_rule="all_done"),
         "given_up": deed("work", depends_on=["bad", "late"]),
         "sub": {"type": "subdag", "parameters": {"dag_id": "walk_child"}, "depends_on": ["a"]},
+        "w": {"type": "wait", "parameters": {"for": 0.2}},
     }
     # Not below `late`: with a join of all below it, it would not take the hot path.
     above = [name for name in tasks if name != "late"]

@@ -162,6 +162,15 @@ SABOTAGE: dict[str, tuple[str, ...]] = {
         "next_attempt_at = now() - interval '1 minute' WHERE task_id = 'end'",
     ),
     "I6c": ("UPDATE workflows_taskexecution SET state = 'deferred', ended_at = NULL WHERE task_id = 'end'",),
+    "I6f": (
+        "UPDATE workflows_taskexecution SET state = 'deferred', ended_at = NULL, waiting_since = now() "
+        "WHERE task_id = 'end'",
+    ),
+    "I6g": (
+        "INSERT INTO workflows_approval (task_execution_id, attempt, prompt, users, groups, on_timeout, on_reject, "
+        "answered_at, approved, closed_at) SELECT id, 1, '', '{}', '{}', 'fail', 'fail', now(), true, now() "
+        "FROM workflows_taskexecution WHERE task_id = 'end'",
+    ),
     "I6d": ("UPDATE workflows_dagrun SET state = 'running', ended_at = NULL, deadline_at = now() - interval '1 hour'",),
     "I6e": (
         "UPDATE workflows_dagrun SET state = 'running', ended_at = NULL",

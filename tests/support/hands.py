@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from workflows.core.outcome import Done, Expand, Fail, Outcome, Skip, Spawn
+from workflows.core.outcome import Defer, Done, Expand, Fail, Outcome, Question, Skip, Spawn
 from workflows.engine import plans, transitions
 from workflows.engine.finish import Finished, finish
 from workflows.engine.launch import follow_up, launch
@@ -79,9 +79,11 @@ def state(run: DagRun) -> str:
 
 __all__ = [
     "NOOP",
+    "Defer",
     "Done",
     "Expand",
     "Fail",
+    "Question",
     "Skip",
     "Spawn",
     "admitted",

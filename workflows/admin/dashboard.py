@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.models import AbstractUser
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -13,6 +14,7 @@ from workflows.admin import show
 from workflows.admin.bases import list_url, may
 from workflows.conf import conf
 from workflows.core.states import RunState
+from workflows.engine import approvals
 from workflows.models import DagRun, Node
 
 _RUNS = 12
@@ -46,7 +48,7 @@ class NodeLine:
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
-    """The block's context: four short queries, and nothing that the user may not read."""
+    """The block's context: five short queries, and nothing that the user may not read."""
     sees_runs, sees_nodes = may(request, "view_dagrun"), may(request, "view_node")
     return {
         "sees_runs": sees_runs,
@@ -55,10 +57,18 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "failing": _runs(RunState.FAILED, _FAILING) if sees_runs else [],
         "unfinished": DagRun.objects.unfinished().count() if sees_runs else 0,
         "nodes": _nodes() if sees_nodes else [],
+        "approvals": _approvals(request),
+        "approvals_url": list_url("approval", progress="open"),
         "failed_url": list_url("dagrun", state__exact=RunState.FAILED.value),
         "unfinished_url": list_url("dagrun", progress="unfinished"),
         "flower_url": conf.FLOWER_URL if sees_nodes else "",
     }
+
+
+def _approvals(request: HttpRequest) -> int:
+    """How many open approvals the user may answer."""
+    user = request.user
+    return approvals.open_to(user).count() if isinstance(user, AbstractUser) else 0
 
 
 def _runs(state: RunState | None = None, limit: int = _RUNS) -> list[RunLine]:

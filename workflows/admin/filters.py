@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from workflows.admin import show
 from workflows.core.states import Reason, TaskState
-from workflows.models import Dag, Event, Node
+from workflows.models import Approval, Dag, Event, Node
 
 Lookups = list[tuple[str, str]]
 
@@ -49,6 +49,25 @@ class TagFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Dag]) -> QuerySet[Dag]:
         return queryset.filter(tags__contains=[self.value()]) if self.value() else queryset
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """Approvals by whether they can be answered."""
+
+    title = _("progress")
+    parameter_name = "progress"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Approval]) -> Lookups:
+        return [("open", gettext("open")), ("closed", gettext("closed"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Approval]) -> QuerySet[Approval]:
+        now = Approval.objects.open().values("pk")
+        match self.value():
+            case "open":
+                return queryset.filter(pk__in=now)
+            case "closed":
+                return queryset.exclude(pk__in=now)
+        return queryset
 
 
 class ProgressFilter(admin.SimpleListFilter):

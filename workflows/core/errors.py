@@ -131,6 +131,18 @@ class RenderError(CeleriacError):
         super().__init__(expression=shown, why=why)
 
 
+class UnknownApproval(CeleriacError):
+    """There is no approval {approval_id}."""
+
+
+class ApprovalClosed(CeleriacError):
+    """Approval {approval_id} is closed: it was answered before, or its task no longer waits for it."""
+
+
+class MayNotAnswer(CeleriacError):
+    """{user!r} may not answer approval {approval_id}."""
+
+
 class LostClaim(CeleriacError):
     """Another worker holds task execution {task_execution_id}; this result is discarded."""
 

@@ -6,7 +6,8 @@ An operator returns one of these; `engine.finish` turns it into a transition.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from workflows.core.states import Reason
 
@@ -62,4 +63,29 @@ class Expand:
     keys: bool = False
 
 
-Outcome = Done | Skip | Retry | Fail | Spawn | Expand
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a person is asked; nobody named: anyone who may operate runs may answer."""
+
+    prompt: str = ""
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    on_timeout: Literal["fail", "skip", "approve"] = "fail"
+    on_reject: Literal["fail", "skip"] = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defer:
+    """Wait without holding a worker: until a moment, for so many seconds, or (None) until somebody ends it.
+
+    When the time has come the task succeeds with `output`, or, without one, is queued again and looks anew. Its timeout
+    counts from the first of these looks. `message` says to people what it waits for; with a `question` they are asked.
+    """
+
+    until: datetime | float | None = None
+    output: Json = None
+    message: str = ""
+    question: Question | None = None
+
+
+Outcome = Done | Skip | Retry | Fail | Spawn | Expand | Defer

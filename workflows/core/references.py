@@ -94,16 +94,28 @@ def _uses_in(task: TaskSpec, model: type[BaseModel] | None, values: Mapping[str,
         place = below(path, name)
         if kind == "raw":
             continue
-        if kind == "written":
-            inner = model_in(model.model_fields[name].annotation) if model is not None else None
-            for at, part in enumerate(value if isinstance(value, (list, tuple)) else ()):
-                if isinstance(part, Mapping):
-                    yield from _uses_in(task, inner, part, below(place, at))
-        elif kind in ("expression", "later") and isinstance(value, str):
+        if kind in ("expression", "later") and isinstance(value, str):
             yield _Use(task.id, place, expressions.analyse(value), more)
-        elif templating.is_template(value):
-            for at_leaf, text in leaves(value, place):
-                yield _Use(task.id, at_leaf, templating.analyse(text))
+            continue
+        inner = _inner(model, name)
+        for at, part in _parts(value, place) if inner is not None else [(place, value)]:
+            if inner is not None and isinstance(part, Mapping):
+                yield from _uses_in(task, inner, part, at)
+            elif kind != "written" and templating.is_template(part):
+                for leaf, text in leaves(part, at):
+                    yield _Use(task.id, leaf, templating.analyse(text))
+
+
+def _inner(model: type[BaseModel] | None, name: str) -> type[BaseModel] | None:
+    """The model of the parts of a parameter, if they have one."""
+    field = model.model_fields.get(name) if model is not None else None
+    return model_in(field.annotation) if field is not None else None
+
+
+def _parts(value: Any, path: str) -> list[tuple[str, Any]]:
+    if isinstance(value, (list, tuple)):
+        return [(below(path, index), part) for index, part in enumerate(value)]
+    return [(path, value)]
 
 
 def _kind_of(model: type[BaseModel] | None, name: str) -> tuple[object, frozenset[str]]:

@@ -72,6 +72,7 @@ TASK_MOVES: frozenset[tuple[TaskState, TaskState]] = frozenset(
         (_T.RUNNING, _T.CANCELLED),
         (_T.DEFERRED, _T.SUCCESS),
         (_T.DEFERRED, _T.FAILED),
+        (_T.DEFERRED, _T.SKIPPED),  # a wait that ran out of time, or an approval that was refused, if it asks for that
         (_T.DEFERRED, _T.RETRYING),
         (_T.DEFERRED, _T.CANCELLED),
         (_T.DEFERRED, _T.QUEUED),  # woken: it looks again whether what it waits for has come

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from workflows.core import cron, formats, graph
 from workflows.core.complaints import problems_of
+from workflows.core.durations import parse_duration
 from workflows.core.errors import Problem
 from workflows.core.naming import Suggestions, did_you_mean, path_of
 from workflows.core.params import declaration_problem
@@ -167,6 +168,8 @@ def _tasks(spec: DagSpec, catalogue: Catalogue) -> Iterator[Problem]:
         yield from _branches(spec, task, ids)
         if task.type == "subdag":
             yield from _subdag(spec, task, catalogue)
+        if task.type == "wait":
+            yield from _wait(task)
 
 
 def _mapped(task: TaskSpec) -> Iterator[Problem]:
@@ -210,6 +213,17 @@ def _subdag(spec: DagSpec, task: TaskSpec, catalogue: Catalogue) -> Iterator[Pro
     elif catalogue.dags is not None and dag_id not in catalogue.dags:
         message = f"there is no DAG {dag_id!r}{did_you_mean(dag_id, catalogue.dags)}"
         yield _task_problem("unknown_dag", message, task, "parameters", "dag_id")
+
+
+def _wait(task: TaskSpec) -> Iterator[Problem]:
+    """A wait that its own timeout, perhaps one from the defaults, ends every time."""
+    try:
+        seconds = parse_duration(task.parameters.get("for"))
+    except ValueError:
+        return
+    if task.timeout is not None and seconds > task.timeout:
+        message = f"is longer than the task's timeout of {task.timeout:g} s, so that the wait can only time out"
+        yield _task_problem("out_of_range", message, task, "parameters", "for")
 
 
 def _params(spec: DagSpec) -> Iterator[Problem]:

@@ -10,10 +10,10 @@ from workflows.conf import conf
 from workflows.core import retry
 from workflows.core.decide import Settled
 from workflows.core.errors import LostClaim
-from workflows.core.outcome import Done, Expand, Fail, Outcome, Retry, Skip, Spawn
+from workflows.core.outcome import Defer, Done, Expand, Fail, Json, Outcome, Retry, Skip, Spawn
 from workflows.core.plan import Plan, PlannedTask
 from workflows.core.states import Reason, TaskState
-from workflows.engine import advance, launch, sql, transitions
+from workflows.engine import advance, launch, sql, transitions, waits
 from workflows.engine.advance import Consequences
 from workflows.engine.rows import Attempted, Claim, Succeeded
 
@@ -43,17 +43,16 @@ def finish(held: Claim, plan: Plan, outcome: Outcome, *, chance: float) -> Finis
             return _spawned(held, plan, outcome)
         case Expand():
             return _expanded(held, plan, outcome)
+        case Defer():
+            return _deferred(held, plan, task, outcome)
         case Fail() | Retry():
             return _failed(held, plan, task, outcome, chance)
 
 
 def _succeeded(held: Claim, plan: Plan, task: PlannedTask, outcome: Done) -> Finished:
-    try:
-        output = None if outcome.output is None else transitions.json_text(outcome.output)
-    except (TypeError, ValueError) as error:
-        return _failed(held, plan, task, Fail(message=f"the output is not JSON: {error}", permanent=True), 0.0)
-    if output is not None and (refusal := _unstorable(output)):
-        return _failed(held, plan, task, refusal, 0.0)
+    output = _storable(outcome.output)
+    if isinstance(output, Fail):
+        return _failed(held, plan, task, output, 0.0)
     if held.map_index >= 0 or (outcome.branch is None and all(plan.tasks[p].plain for p in task.downstream)):
         return _plainly(held, plan, task, output)
     return _settled(held, plan, TaskState.SUCCESS, output=output, branch=outcome.branch)
@@ -61,6 +60,15 @@ def _succeeded(held: Claim, plan: Plan, task: PlannedTask, outcome: Done) -> Fin
 
 # An escaped NUL, and not the six characters of its escape behind a backslash that is itself escaped.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def _storable(output: Json) -> str | Fail | None:
+    """An output as JSON text, None for none, or why it cannot be kept."""
+    try:
+        text = None if output is None else transitions.json_text(output)
+    except (TypeError, ValueError) as error:
+        return Fail(message=f"the output is not JSON: {error}", permanent=True)
+    return text if text is None else _unstorable(text) or text
 
 
 def _unstorable(output: str) -> Fail | None:
@@ -253,3 +261,16 @@ def _expanded(held: Claim, plan: Plan, outcome: Expand) -> Finished:
     if after is None:
         raise LostClaim(task_execution_id=held.execution_id)
     return Finished(state=TaskState.DEFERRED, after=after)
+
+
+def _deferred(held: Claim, plan: Plan, task: PlannedTask, outcome: Defer) -> Finished:
+    """RUNNING → DEFERRED without a child run: a clock, a person or another look ends it."""
+    output = _storable(outcome.output)
+    if isinstance(output, Fail):
+        return _failed(held, plan, task, output, 0.0)
+    moved = sql.persist(lambda: waits.begin(held, outcome, output))
+    if moved is None:
+        raise LostClaim(task_execution_id=held.execution_id)
+    after = Consequences()
+    after.freed(moved)
+    return Finished(state=TaskState.DEFERRED, after=after, message=outcome.message)

@@ -166,8 +166,32 @@ INVARIANTS: tuple[Invariant, ...] = (
           FROM tasks t
           LEFT JOIN LATERAL (SELECT id, state, ended_at FROM workflows_dagrun WHERE parent_id = t.id
                               ORDER BY id DESC LIMIT 1) c ON true
-         WHERE t.state = 'deferred'
+         WHERE t.state = 'deferred' AND t.waiting_since IS NULL
            AND (c.id IS NULL OR c.ended_at < now() - make_interval(secs => %(slack)s))
+        """,
+    ),
+    Invariant(
+        id="I6f",
+        title="a task that waits by itself has a time to wake, less than two sweeps ago, or an open question",
+        query="""
+        SELECT t.run_id, t.task_id, t.attempt, t.wake_at FROM tasks t JOIN runs r ON r.id = t.run_id
+         WHERE t.state = 'deferred' AND t.waiting_since IS NOT NULL AND r.paused_at IS NULL
+           AND CASE WHEN t.wake_at IS NULL
+               THEN NOT EXISTS (SELECT 1 FROM workflows_approval a WHERE a.task_execution_id = t.id
+                                   AND a.attempt = t.attempt AND a.closed_at IS NULL)
+               ELSE t.wake_at < now() - make_interval(secs => %(slack)s) END
+        """,
+    ),
+    Invariant(
+        id="I6g",
+        title="an approval that was answered has ended its task as it says",
+        query="""
+        SELECT t.run_id, t.task_id, a.id AS approval, a.approved FROM workflows_approval a
+          JOIN tasks t ON t.id = a.task_execution_id
+         WHERE a.answered_at IS NOT NULL AND NOT EXISTS (
+               SELECT 1 FROM events e WHERE e.task_execution_id = t.id AND e.attempt = a.attempt AND e.old = 'deferred'
+                  AND e.new = CASE WHEN a.approved THEN 'success' WHEN a.on_reject = 'skip' THEN 'skipped'
+                                   ELSE 'failed' END)
         """,
     ),
     Invariant(

@@ -28,6 +28,7 @@ from workflows.engine import (
     succession,
     ticking,
     transitions,
+    waits,
 )
 from workflows.engine.advance import Consequences, decide_waiting, settle, settle_parent
 from workflows.engine.launch import follow_up
@@ -42,6 +43,7 @@ class Sweep:
 
     lost: int = 0
     due: int = 0
+    waits: int = 0
     overdue: int = 0
     undecided: int = 0
     joined: int = 0
@@ -54,6 +56,7 @@ class Sweep:
     stalled: int = 0
     scheduled: int = 0
     after: int = 0
+    questions: int = 0
 
     @property
     def total(self) -> int:
@@ -83,6 +86,7 @@ def sweep(*, gap: float = 0.0) -> Sweep:
         done.lost = _guarded(lambda: _expired_leases(after))
     done.overdue = _guarded(lambda: _overdue_attempts(after))
     done.due = _guarded(lambda: _due_retries(after))
+    done.waits = _guarded(lambda: _due_waits(after))
     done.undecided = _guarded(lambda: _undecided(after))
     done.joined = _guarded(lambda: _joined(after))
     _guarded(lambda: _held(after))
@@ -97,6 +101,7 @@ def sweep(*, gap: float = 0.0) -> Sweep:
     done.stalled = _guarded(standstill.flag)
     done.scheduled = _guarded(ticking.tick_due)
     done.after = _guarded(succession.follow_successes)
+    done.questions = _guarded(waits.close_idle)
     sql.run(_SWEPT, (f"{socket.gethostname()}:{os.getpid()}",))
     if done.total:
         log.info("sweep: %s", ", ".join(f"{k} {v}" for k, v in asdict(done).items() if v))
@@ -273,6 +278,10 @@ def _due_retries(after: Consequences) -> int:
         return ready is not None
 
     return _each(sql.run(_DUE), mend)
+
+
+def _due_waits(after: Consequences) -> int:
+    return sum(_guarded(lambda wait=wait: int(waits.wake(wait, after))) for wait in waits.due())  # type: ignore[misc]
 
 
 def _undecided(after: Consequences) -> int:

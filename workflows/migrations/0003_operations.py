@@ -25,10 +25,13 @@ class Migration(migrations.Migration):
                 ('prompt', models.TextField(blank=True, verbose_name='question')),
                 ('users', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=150), blank=True, default=list, size=None, verbose_name='users')),
                 ('groups', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=150), blank=True, default=list, size=None, verbose_name='groups')),
+                ('on_timeout', models.CharField(choices=[('fail', 'fail'), ('skip', 'skip'), ('approve', 'approve')], default='fail', max_length=8, verbose_name='on timeout')),
+                ('on_reject', models.CharField(choices=[('fail', 'fail'), ('skip', 'skip')], default='fail', max_length=8, verbose_name='on rejection')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='asked at')),
                 ('answered_at', models.DateTimeField(blank=True, null=True, verbose_name='answered at')),
                 ('approved', models.BooleanField(blank=True, null=True, verbose_name='approved')),
                 ('comment', models.TextField(blank=True, db_default='', default='', verbose_name='comment')),
+                ('closed_at', models.DateTimeField(blank=True, null=True, verbose_name='closed at')),
             ],
             options={
                 'verbose_name': 'approval',
@@ -226,6 +229,11 @@ class Migration(migrations.Migration):
             name='wake_at',
             field=models.DateTimeField(blank=True, help_text='When a deferred task is looked at again.', null=True, verbose_name='wake at'),
         ),
+        migrations.AddField(
+            model_name='taskexecution',
+            name='waiting_since',
+            field=models.DateTimeField(blank=True, help_text='When it was deferred first: the looks of one wait share its timeout.', null=True, verbose_name='waiting since'),
+        ),
         migrations.AlterField(
             model_name='dagrun',
             name='reason',
@@ -348,7 +356,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='approval',
-            index=models.Index(condition=models.Q(('answered_at__isnull', True)), fields=['id'], name='approval_open'),
+            index=models.Index(condition=models.Q(('closed_at__isnull', True)), fields=['id'], name='approval_open'),
+        ),
+        migrations.AddIndex(
+            model_name='event',
+            index=models.Index(condition=models.Q(('task_execution_id__isnull', True), ('new__in', ['failed', 'retrying']), _connector='OR'), fields=['seq', 'id'], name='event_told'),
         ),
         migrations.AddConstraint(
             model_name='approval',
@@ -357,6 +369,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='approval',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('answered_at__isnull', True), ('approved__isnull', True)), models.Q(('answered_at__isnull', False), ('approved__isnull', False)), _connector='OR'), name='approval_answered_iff_said'),
+        ),
+        migrations.AddConstraint(
+            model_name='approval',
+            constraint=models.CheckConstraint(condition=models.Q(('answered_at__isnull', True), ('closed_at__isnull', False), _connector='OR'), name='approval_answered_is_closed'),
         ),
         migrations.AddConstraint(
             model_name='backfill',

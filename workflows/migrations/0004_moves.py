@@ -49,7 +49,7 @@ BEGIN
         'queued>running', 'queued>cancelled', 'queued>success', 'queued>failed',
         'running>success', 'running>failed', 'running>skipped', 'running>retrying', 'running>queued',
         'running>deferred', 'running>cancelled',
-        'deferred>success', 'deferred>failed', 'deferred>retrying', 'deferred>cancelled', 'deferred>queued',
+        'deferred>success', 'deferred>failed', 'deferred>skipped', 'deferred>retrying', 'deferred>cancelled', 'deferred>queued',
         'retrying>queued', 'retrying>cancelled', 'retrying>success', 'retrying>failed',
         'success>pending', 'failed>pending', 'skipped>pending', 'upstream_failed>pending', 'cancelled>pending'
     ]) THEN

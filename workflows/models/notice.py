@@ -5,15 +5,28 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from workflows.core.states import TaskState
 from workflows.models.run import DagRun, TaskExecution
 
 
+class ApprovalQuerySet(models.QuerySet["Approval"]):
+    """Sets of approvals."""
+
+    def open(self) -> ApprovalQuerySet:
+        """Those that can be answered now: their task waits for them. What ended the task closed its question too."""
+        waiting = Q(task_execution__state=TaskState.DEFERRED, task_execution__attempt=F("attempt"))
+        return self.filter(waiting, closed_at__isnull=True)
+
+
 class Approval(models.Model):
-    """A question that a task waits for; it is open until `answered_at`."""
+    """A question that a task waits for, until it is closed: answered, timed out, or ended with its run."""
+
+    TIMEOUTS = [(t, t) for t in ("fail", "skip", "approve")]
+    REJECTIONS = [(r, r) for r in ("fail", "skip")]
 
     task_execution = models.ForeignKey(
         TaskExecution, models.CASCADE, verbose_name=_("task execution"), related_name="approvals"
@@ -22,6 +35,8 @@ class Approval(models.Model):
     prompt = models.TextField(_("question"), blank=True)
     users = ArrayField(models.CharField(max_length=150), verbose_name=_("users"), default=list, blank=True)
     groups = ArrayField(models.CharField(max_length=150), verbose_name=_("groups"), default=list, blank=True)
+    on_timeout = models.CharField(_("on timeout"), max_length=8, choices=TIMEOUTS, default="fail")
+    on_reject = models.CharField(_("on rejection"), max_length=8, choices=REJECTIONS, default="fail")
     created_at = models.DateTimeField(_("asked at"), db_default=Now())
     answered_at = models.DateTimeField(_("answered at"), null=True, blank=True)
     answered_by = models.ForeignKey(
@@ -34,6 +49,9 @@ class Approval(models.Model):
     )
     approved = models.BooleanField(_("approved"), null=True, blank=True)
     comment = models.TextField(_("comment"), blank=True, default="", db_default="")
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+
+    objects = ApprovalQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("approval")
@@ -46,8 +64,11 @@ class Approval(models.Model):
                 | Q(answered_at__isnull=False, approved__isnull=False),
                 name="approval_answered_iff_said",
             ),
+            models.CheckConstraint(
+                condition=Q(answered_at__isnull=True) | Q(closed_at__isnull=False), name="approval_answered_is_closed"
+            ),
         ]
-        indexes = [models.Index(fields=["id"], condition=Q(answered_at__isnull=True), name="approval_open")]
+        indexes = [models.Index(fields=["id"], condition=Q(closed_at__isnull=True), name="approval_open")]
 
     def __str__(self) -> str:
         return f"approval {self.pk}"

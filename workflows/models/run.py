@@ -181,6 +181,12 @@ class TaskExecution(models.Model):
     wake_at = models.DateTimeField(
         _("wake at"), null=True, blank=True, help_text=_("When a deferred task is looked at again.")
     )
+    waiting_since = models.DateTimeField(
+        _("waiting since"),
+        null=True,
+        blank=True,
+        help_text=_("When it was deferred first: the looks of one wait share its timeout."),
+    )
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     # Bound on the wall time of an attempt; NULL for none. Seconds.
     timeout = models.FloatField(_("timeout"), null=True, blank=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from workflows.conf import conf
 from workflows.core.errors import CeleriacError
-from workflows.operators import celery, conditional, http, python, shell, sql, subdag, switch
+from workflows.operators import approval, celery, conditional, http, python, shell, sql, subdag, switch, wait
 from workflows.operators.base import OperatorType
 
 TYPES: Mapping[str, OperatorType] = MappingProxyType(
@@ -24,6 +24,8 @@ TYPES: Mapping[str, OperatorType] = MappingProxyType(
         "conditional": conditional.OPERATOR,
         "switch": switch.OPERATOR,
         "subdag": subdag.OPERATOR,
+        "wait": wait.OPERATOR,
+        "approval": approval.OPERATOR,
     }
 )
 

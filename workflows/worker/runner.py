@@ -236,9 +236,19 @@ def _ready(operator: OperatorType, task: PlannedTask, scope: Scope) -> dict[str,
         if name in operator.evaluates and isinstance(value, str):
             ready[name] = _holds(value, scope)
         elif name not in operator.raw_fields and templating.is_template(value):
-            context = scope(templating.tasks_named(value))
             quote = operator.quote if name in operator.quote_fields else None
-            ready[name] = templating.render(value, context, max_chars=conf.RENDER_MAX_CHARS, quote=quote)
+            kept = _kept(operator, name, value)
+            value = {key: part for key, part in value.items() if key not in kept} if kept else value
+            context = scope(templating.tasks_named(value))
+            rendered = templating.render(value, context, max_chars=conf.RENDER_MAX_CHARS, quote=quote)
+            ready[name] = {**rendered, **kept} if kept else rendered
         else:
             ready[name] = value
     return ready
+
+
+def _kept(operator: OperatorType, name: str, value: Any) -> dict[str, Any]:
+    """The parts of a parameter that are code, such as the query of its sql: never rendered."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {key: part for key, part in value.items() if f"{name}.{key}" in operator.raw_fields}

@@ -11,6 +11,7 @@ EXAMPLES = {
     "dag_id": "sales",
     "task_id": "fetch",
     "run_id": "1",
+    "approval_id": "1",
     "number": "1",
     "name": "default",
     "rest": "nowhere",

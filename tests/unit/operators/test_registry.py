@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from workflows.core.complaints import NEVER_RENDERED
+from workflows.core.complaints import NEVER_RENDERED, model_in
 from workflows.core.outcome import Done
 from workflows.operators import registry
 from workflows.operators.base import OperatorType, Parameters
@@ -18,7 +18,7 @@ NOT_ONE = 3
 
 
 def test_an_unknown_type_names_the_known_ones():
-    with pytest.raises(registry.UnknownTaskType, match=r"no task type 'nope'; known are celery, conditional"):
+    with pytest.raises(registry.UnknownTaskType, match=r"no task type 'nope'; known are approval, celery, conditional"):
         registry.get("nope")
 
 
@@ -57,6 +57,11 @@ def test_every_type_describes_itself_for_forms(operator):
 @pytest.mark.parametrize("operator", registry.TYPES.values(), ids=lambda operator: operator.name)
 def test_models_and_flags_say_the_same_of_templates(operator):
     marks = {name: field.get("x-template") for name, field in properties(operator.parameters).items()}
+    for name, field in operator.parameters.model_fields.items():
+        inner = model_in(field.annotation) if marks.get(name) is None else None
+        for part, words in properties(inner).items() if inner is not None else ():
+            if words.get("x-template"):
+                marks[f"{name}.{part}"] = words["x-template"]
     assert {name for name, mark in marks.items() if mark == "quoted"} == operator.quote_fields
     assert {name for name, mark in marks.items() if mark in NEVER_RENDERED} == operator.raw_fields
     assert {name for name, mark in marks.items() if mark == "expression"} == operator.evaluates

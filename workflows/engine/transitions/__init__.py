@@ -12,6 +12,7 @@ from workflows.engine.transitions.moves import cancel_tasks, move_run, move_task
 from workflows.engine.transitions.start import TaskRow, admit, expand, start_run
 from workflows.engine.transitions.surgery import mark, recount, reopen, retry_items
 from workflows.engine.transitions.text import MESSAGE_MAX, json_text
+from workflows.engine.transitions.waits import defer
 
 __all__ = [
     "MESSAGE_MAX",
@@ -20,6 +21,7 @@ __all__ = [
     "cancel_tasks",
     "claim",
     "count_down",
+    "defer",
     "expand",
     "json_text",
     "mark",

@@ -18,7 +18,7 @@ WITH closed AS (
     UPDATE workflows_taskexecution t
        SET state = %(to)s, reason = %(reason)s, message = %(message)s, token = NULL, lease_until = NULL,
            next_attempt_at = now() + make_interval(secs => %(delay)s),
-           ended_at = CASE WHEN %(final)s THEN now() END, held = false, wake_at = NULL,
+           ended_at = CASE WHEN %(final)s THEN now() END, held = false, wake_at = NULL, waiting_since = NULL,
            failures = failures + %(failures)s, losses = losses + %(losses)s,
            output = COALESCE(%(output)s::jsonb, output)
       FROM %(held)s
@@ -151,7 +151,7 @@ WITH asked AS (
 ), moved AS (
     UPDATE workflows_taskexecution t
        SET state = 'cancelled', reason = %(reason)s, ended_at = now(), token = NULL, lease_until = NULL,
-           next_attempt_at = NULL, held = false, wake_at = NULL
+           next_attempt_at = NULL, held = false, wake_at = NULL, waiting_since = NULL
       FROM asked a WHERE t.id = a.id
  RETURNING t.id, t.run_id, t.task_id, t.position, t.map_index, t.attempt, a.state AS old, a.node, t.queue, t.gated
 ), tried AS (
