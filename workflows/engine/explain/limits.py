@@ -2,59 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db.models import Sum
+from collections.abc import Hashable
+from dataclasses import dataclass
 
 from workflows.core.states import TaskState
+from workflows.engine import admit
+from workflows.engine.admit import Held, Limit
 from workflows.engine.explain.facts import Seen, TaskFacts, blocked, passed
-from workflows.models import NodePool, TaskExecution
+
+_NAMES = {"run": "max_parallel_tasks", "items": "foreach_concurrency"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One limit that the task is subject to."""
+
+    name: str
+    used: int
+    most: int
+    needs: int
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for this task."""
+        return self.used + min(self.needs, self.most) > self.most
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.used} of {self.most}"
 
 
 def look(facts: TaskFacts) -> Seen:
-    """Whether a limit holds a queued task back; each limit that applies with what is used of it."""
+    """Whether a limit holds a queued task back; each limit that applies, with what is in use of it."""
     if facts.task_state is not TaskState.QUEUED:
         return passed("no limit holds it")
     if not facts.task.gated:
         return passed("it is subject to no limit")
-    used = [found for found in (_pool(facts), _run(facts), _items(facts)) if found]
-    data = {name: {"used": count, "limit": limit} for name, count, limit in used}
-    told = ", ".join(f"{name} {count} of {limit}" for name, count, limit in used)
+    uses = _uses(facts)
+    data = {use.name: {"used": use.used, "limit": use.most, "needs": use.needs} for use in uses}
+    told = ", ".join(str(use) for use in uses)
     if not facts.task.held:
         return passed(f"the limits let it through ({told})" if told else "the limits let it through", **data)
-    full = [name for name, count, limit in used if count >= limit]
+    full = [use.name for use in uses if use.is_full]
     if not full:
-        return blocked(f"it is held, and its turn comes when the reconciler looks again ({told})", **data)
+        return blocked(f"it is held, though there is room ({told}): the next sweep lets it through", **data)
     return blocked(f"it waits for room: {told}; what holds it is {' and '.join(full)}", **data)
 
 
-Used = tuple[str, int, int]
+def _uses(facts: TaskFacts) -> list[Use]:
+    """What the engine itself counts when it decides who may go."""
+    task = facts.task
+    row = Held(
+        id=task.pk,
+        run_id=task.run_id,
+        position=task.position,
+        map_index=task.map_index,
+        attempt=task.attempt,
+        queue=task.queue,
+        slots=task.slots,
+        version_id=facts.run.version_id,
+    )
+    found = admit.usage([row], admit.limited_queues())
+    return [_use(facts, key, limit) for key, limit in found.items()]
 
 
-def _taken(**where: Any) -> int:
-    """Slots of what may run now: running, or queued and let through."""
-    rows = TaskExecution.objects.filter(gated=True, held=False, **where)
-    active = rows.filter(state__in=(TaskState.QUEUED, TaskState.RUNNING))
-    return int(active.aggregate(slots=Sum("slots"))["slots"] or 0)
-
-
-def _pool(facts: TaskFacts) -> Used | None:
-    name = facts.planned.pool
-    limit = NodePool.objects.filter(name=name).values_list("slots", flat=True).first()
-    return None if limit is None else (f"pool {name}", _taken(queue=facts.task.queue), limit)
-
-
-def _run(facts: TaskFacts) -> Used | None:
-    limit = facts.plan.max_parallel
-    if limit is None:
-        return None
-    rows = TaskExecution.objects.filter(run_id=facts.run.pk, held=False)
-    return "max_parallel_tasks", rows.filter(state__in=(TaskState.QUEUED, TaskState.RUNNING)).count(), limit
-
-
-def _items(facts: TaskFacts) -> Used | None:
-    limit = facts.planned.foreach_limit
-    if limit is None or not facts.is_item:
-        return None
-    rows = TaskExecution.objects.filter(run_id=facts.run.pk, position=facts.task.position, map_index__gte=0, held=False)
-    return "foreach_concurrency", rows.filter(state__in=(TaskState.QUEUED, TaskState.RUNNING)).count(), limit
+def _use(facts: TaskFacts, key: Hashable, limit: Limit) -> Use:
+    kind = key[0] if isinstance(key, tuple) else ""
+    is_pool = kind == "pool"
+    name = f"pool {facts.planned.pool}" if is_pool else _NAMES.get(str(kind), str(kind))
+    return Use(name=name, used=limit.used, most=limit.most, needs=facts.task.slots if is_pool else 1)
