@@ -64,6 +64,10 @@ class Conf:
 
     # Operation
     BACKFILL_MAX_DATES: int = 10_000  # dates of one backfill
+    RETENTION_RUN_DAYS: float | None = None  # `prune` deletes runs that ended longer ago; None: it keeps them
+    RETENTION_LOG_DAYS: float | None = None  # the same for logs, whose runs may stay
+    RETENTION_DELETED_DAYS: float | None = 7.0  # how long what was deleted can be brought back
+    RETENTION_KEEP_LAST: int = 0  # runs of each DAG that stay, however old
 
     # Admin
     FLOWER_URL: str = ""  # where the first page's link to Flower leads; no link when empty

@@ -165,3 +165,15 @@ class NoDates(CeleriacError):
 
 class TooManyDates(CeleriacError):
     """The range has more than {most} dates (BACKFILL_MAX_DATES): take a shorter one."""
+
+
+class DagHasRuns(CeleriacError):
+    """DAG {dag_id!r} has {count} run(s) that have not ended ({runs}): wait for them, or have them cancelled."""
+
+
+class RunGoesOn(CeleriacError):
+    """Run {run_id} has not ended: cancel it first."""
+
+
+class PartOfRun(CeleriacError):
+    """Run {run_id} is a part of run {parent}: delete that one."""

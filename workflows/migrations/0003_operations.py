@@ -305,7 +305,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='backfill',
             name='parent',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='children', to='workflows.backfill', verbose_name='caused by'),
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='children', to='workflows.backfill', verbose_name='caused by'),
         ),
         migrations.AddField(
             model_name='dagrun',

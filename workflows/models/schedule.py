@@ -68,7 +68,7 @@ class Backfill(models.Model):
         _("downstream too"), default=False, help_text=_("Also the DAGs that run after this one.")
     )
     parent = models.ForeignKey(
-        "self", models.CASCADE, verbose_name=_("caused by"), null=True, blank=True, related_name="children"
+        "self", models.SET_NULL, verbose_name=_("caused by"), null=True, blank=True, related_name="children"
     )
     # Of a child: the backfills of its family whose run for a date must succeed before its own for that date starts.
     waits_for = ArrayField(models.BigIntegerField(), verbose_name=_("waits for"), default=list, blank=True)
