@@ -15,7 +15,7 @@ from workflows.conf import conf
 from workflows.core.errors import UnknownDag
 from workflows.engine import sql
 from workflows.engine.deletion import TREE
-from workflows.models import Dag
+from workflows.models import Dag, DagRun
 
 DAY = 86_400.0
 BATCH = 1000  # log chunks in one transaction; runs looked up at one time
@@ -261,8 +261,8 @@ def _about(rules: Rules) -> dict[str, object]:
 def _prune_dag(dag_key: int) -> int:
     """A deleted DAG without runs, with its versions, schedule and backfills; 0 when somebody brought it back."""
     with sql.on_django(), sql.atomically():
-        dag = Dag.objects.select_for_update().filter(pk=dag_key, deleted_at__isnull=False, runs__isnull=True).first()
-        if dag is None:
+        dag = Dag.objects.select_for_update().filter(pk=dag_key, deleted_at__isnull=False).first()
+        if dag is None or DagRun.objects.filter(dag=dag).exists():
             return 0
         Dag.objects.filter(pk=dag_key).update(current_version=None)
         dag.delete()

@@ -29,6 +29,10 @@ _TASK_ACTIVE = [TaskState.DEFERRED, TaskState.QUEUED, TaskState.RETRYING, TaskSt
 class DagRunQuerySet(models.QuerySet["DagRun"]):
     """Sets of runs."""
 
+    def live(self) -> DagRunQuerySet:
+        """Without the deleted ones: what lists show."""
+        return self.filter(deleted_at__isnull=True)
+
     def unfinished(self) -> DagRunQuerySet:
         """Pending and running runs."""
         return self.filter(ended_at__isnull=True)
