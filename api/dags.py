@@ -12,15 +12,16 @@ from django.db.models.functions import JSONObject
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers, status
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.base import Resource, heavy, user_of
 from api.documents import GivenDocumentSerializer, source_of
-from api.fields import Record, values_of
+from api.fields import Query, Record, values_of
 from api.pagination import Pages
 from workflows.core.errors import InvalidDocument, Problem, UnknownDag
-from workflows.engine import control, launch, publish
+from workflows.engine import control, deletion, launch, publish
 from workflows.models import Dag, DagRun, DagVersion
 
 _ORDERINGS = ("dag_id", "name", "owner", "created_at", "updated_at")
@@ -115,6 +116,25 @@ class PublishSerializer(GivenDocumentSerializer):
     note = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
 
 
+class DagDeletionSerializer(serializers.Serializer[Any]):
+    """What deleting a DAG touches."""
+
+    dag_id = serializers.CharField()
+    runs = serializers.IntegerField(help_text="All of them: kept until they are pruned.")
+    unfinished = serializers.ListField(child=serializers.IntegerField(), help_text="Would have to be cancelled.")
+    backfills = serializers.ListField(child=serializers.IntegerField(), help_text="Would be cancelled.")
+    has_schedule = serializers.BooleanField(help_text="Would stop.")
+    used_by = serializers.ListField(child=serializers.CharField(), help_text="DAGs that run it, or run after it.")
+
+
+class DeleteQuery(Query):
+    """How to delete a DAG."""
+
+    cancel_runs = serializers.BooleanField(
+        required=False, default=False, help_text="Cancel its unfinished runs, instead of refusing."
+    )
+
+
 _PUBLISHED = {
     201: DagDetailSerializer,
     200: OpenApiResponse(DagDetailSerializer, description="This content was published before."),
@@ -123,7 +143,7 @@ _PUBLISHED = {
 
 def with_last_run(rows: QuerySet[Dag]) -> QuerySet[Dag]:
     """DAGs with `last_run`, from the index (dag, -id)."""
-    newest = DagRun.objects.filter(dag=OuterRef("pk")).order_by("-id")
+    newest = DagRun.objects.live().filter(dag=OuterRef("pk")).order_by("-id")
     return rows.annotate(last_run=Subquery(newest.values(data=JSONObject(id="id", state="state"))[:1]))
 
 
@@ -137,6 +157,9 @@ class DagResource(Resource[Dag]):
         "partial_update": ("workflows.add_dagversion", "workflows.change_dag"),
         "pause": ("workflows.change_dag",),
         "resume": ("workflows.change_dag",),
+        "deletion": ("workflows.view_dag", "workflows.view_dagrun"),
+        "destroy": ("workflows.delete_dag",),
+        "restore": ("workflows.delete_dag",),
     }
     queryset = Dag.objects.live()
     serializer_class = DagSerializer
@@ -179,6 +202,27 @@ class DagResource(Resource[Dag]):
     def resume(self, request: Request, dag_id: str) -> Response:
         """Allow new runs again."""
         control.resume_dag(dag_id)
+        return shown(dag_id)
+
+    @extend_schema(operation_id="dags_deletion", responses=DagDeletionSerializer)
+    def deletion(self, request: Request, dag_id: str) -> Response:
+        """Say what deleting the DAG would touch."""
+        return Response(DagDeletionSerializer(deletion.preview_dag(dag_id)).data)
+
+    @extend_schema(parameters=[DeleteQuery])
+    def destroy(self, request: Request, dag_id: str) -> Response:
+        """Take the DAG out of use. Its versions and runs stay until they are pruned."""
+        cancel = DeleteQuery.of(request)["cancel_runs"]
+        needed = "workflows.change_dagrun"
+        if cancel and not user_of(request).has_perm(needed):  # type: ignore[attr-defined]
+            raise PermissionDenied(f"Cancelling runs needs {needed}.")
+        deletion.delete_dag(dag_id, cancel_runs=cancel, by=user_of(request).get_username())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(operation_id="dags_restore", request=None, responses=DagDetailSerializer)
+    def restore(self, request: Request, dag_id: str) -> Response:
+        """Bring a deleted DAG back, with its versions and what is left of its runs."""
+        deletion.restore_dag(dag_id)
         return shown(dag_id)
 
     def _published(self, request: Request, expect: str | None = None) -> Response:

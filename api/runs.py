@@ -21,7 +21,7 @@ from api.filters import MomentFilter
 from api.pagination import Keyset
 from workflows.core.errors import UnknownRun
 from workflows.core.states import RunState
-from workflows.engine import control, launch, queries
+from workflows.engine import control, deletion, launch, queries
 from workflows.models import DagRun
 
 KEY_HEADER = "Idempotency-Key"
@@ -74,8 +74,17 @@ class RunSerializer(Record[DagRun]):
             "ended_at",
             "deadline_at",
             "paused_at",
+            "deleted_at",
         )
         read_only_fields = fields
+
+
+class RunDeletionSerializer(serializers.Serializer[Any]):
+    """What deleting a run touches."""
+
+    run_id = serializers.IntegerField()
+    children = serializers.ListField(child=serializers.IntegerField(), help_text="Runs of its sub-DAGs.")
+    tasks = serializers.IntegerField()
 
 
 class RunDetailSerializer(RunSerializer):
@@ -125,6 +134,9 @@ class RunResource(Resource[DagRun]):
         "cancel": ("workflows.change_dagrun",),
         "pause": ("workflows.change_dagrun",),
         "resume": ("workflows.change_dagrun",),
+        "deletion": ("workflows.view_dagrun",),
+        "destroy": ("workflows.delete_dagrun",),
+        "restore": ("workflows.delete_dagrun",),
     }
     queryset = DagRun.objects.all()
     serializer_class = RunSerializer
@@ -132,8 +144,8 @@ class RunResource(Resource[DagRun]):
     filterset_class = RunFilters
 
     def list(self, request: Request) -> Response:
-        """Runs, newest first."""
-        return self.page(_rows())
+        """Runs, newest first, without the deleted ones."""
+        return self.page(_rows().filter(deleted_at__isnull=True))
 
     @extend_schema(responses=RunDetailSerializer)
     def retrieve(self, request: Request, run_id: int) -> Response:
@@ -196,6 +208,22 @@ class RunResource(Resource[DagRun]):
         """Let a paused run go on."""
         if not control.resume_run(run_id):
             _refuse_if_over(run_id)
+        return _shown(run_id)
+
+    @extend_schema(operation_id="runs_deletion", responses=RunDeletionSerializer)
+    def deletion(self, request: Request, run_id: int) -> Response:
+        """Say what deleting the run would touch."""
+        return Response(RunDeletionSerializer(deletion.preview_run(run_id)).data)
+
+    def destroy(self, request: Request, run_id: int) -> Response:
+        """Hide a run that has ended, with the runs of its sub-DAGs, until it is pruned."""
+        deletion.delete_run(run_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(operation_id="runs_restore", request=None, responses=RunDetailSerializer)
+    def restore(self, request: Request, run_id: int) -> Response:
+        """Show a deleted run again."""
+        deletion.restore_run(run_id)
         return _shown(run_id)
 
 

@@ -55,7 +55,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "sees_nodes": sees_nodes,
         "last_runs": _runs() if sees_runs else [],
         "failing": _runs(RunState.FAILED, _FAILING) if sees_runs else [],
-        "unfinished": DagRun.objects.unfinished().count() if sees_runs else 0,
+        "unfinished": DagRun.objects.live().unfinished().count() if sees_runs else 0,
         "nodes": _nodes() if sees_nodes else [],
         "approvals": _approvals(request),
         "approvals_url": list_url("approval", progress="open"),
@@ -72,7 +72,7 @@ def _approvals(request: HttpRequest) -> int:
 
 
 def _runs(state: RunState | None = None, limit: int = _RUNS) -> list[RunLine]:
-    runs = DagRun.objects.order_by("-id")
+    runs = DagRun.objects.live().order_by("-id")
     if state is not None:
         runs = runs.filter(state=state)
     rows = runs.values("id", "dag__dag_id", "state", "paused_at", "created_at", "started_at", "ended_at")

@@ -28,7 +28,7 @@ _SHOWN = 20
 
 
 def _last_runs() -> ArraySubquery:
-    runs = DagRun.objects.filter(dag=OuterRef("pk")).order_by("-id")
+    runs = DagRun.objects.live().filter(dag=OuterRef("pk")).order_by("-id")
     return ArraySubquery(runs.values(one=JSONObject(id="id", state="state"))[:_STRIP])
 
 

@@ -69,15 +69,19 @@ class RunLine:
 
 def run_lines(dag: Dag, limit: int) -> list[RunLine]:
     """The newest runs of a DAG."""
-    runs = dag.runs.order_by("-id").values(
-        "id",
-        "state",
-        "version__number",
-        "trigger",
-        "triggered_by__username",
-        "created_at",
-        "started_at",
-        "ended_at",
+    runs = (
+        dag.runs.filter(deleted_at__isnull=True)
+        .order_by("-id")
+        .values(
+            "id",
+            "state",
+            "version__number",
+            "trigger",
+            "triggered_by__username",
+            "created_at",
+            "started_at",
+            "ended_at",
+        )
     )
     return [
         RunLine(

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from workflows.core.errors import DagHasRuns, PartOfRun, RunGoesOn, UnknownDag, UnknownRun
-from workflows.engine import backfill, control, sql
+from workflows.engine import backfill, control, schedules, sql
 from workflows.models import Backfill, Dag, DagRun
 
 _NAMED = 20
@@ -68,6 +68,7 @@ def delete_dag(dag_id: str, *, cancel_runs: bool = False, by: str = "") -> None:
         if unfinished and not cancel_runs:
             raise DagHasRuns(dag_id=dag_id, count=len(unfinished), runs=", ".join(map(str, unfinished[:_NAMED])))
         Dag.objects.filter(pk=dag.pk).update(deleted_at=timezone.now())
+        schedules.switch(dag_id)
         for pk in Backfill.objects.filter(dag=dag, ended_at__isnull=True).values_list("pk", flat=True):
             backfill.cancel(pk, by=f"{by or 'somebody'}, with its DAG")
     for run_id in unfinished:
@@ -82,7 +83,9 @@ def restore_dag(dag_id: str) -> bool:
     with transaction.atomic():
         if not Dag.objects.filter(dag_id=dag_id).exists():
             raise UnknownDag(dag_id=dag_id)
-        return bool(Dag.objects.filter(dag_id=dag_id, deleted_at__isnull=False).update(deleted_at=None))
+        done = bool(Dag.objects.filter(dag_id=dag_id, deleted_at__isnull=False).update(deleted_at=None))
+        schedules.switch(dag_id)
+    return done
 
 
 def _dag(dag_id: str, *, lock: bool = False) -> Dag:

@@ -48,7 +48,7 @@ VIEWER = [
 ]
 OPERATOR = [*VIEWER, "add_dagrun", "change_dagrun", "add_backfill", "change_backfill"]
 TEMPLATES = [f"{verb}_dagtemplate" for verb in ("add", "change", "delete")]
-AUTHOR = [*OPERATOR, "add_dagversion", "change_dag", *TEMPLATES]
+AUTHOR = [*OPERATOR, "add_dagversion", "change_dag", "delete_dag", "delete_dagrun", *TEMPLATES]
 
 ClientOf = Callable[..., APIClient]
 

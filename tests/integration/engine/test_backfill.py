@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 
 from tests.support.hands import Done, Fail, dag, do, state
 from workflows.core.errors import BadBackfill, BadParams, NoDates, NoVersion, TooManyDates, UnknownBackfill, UnknownDag
@@ -271,12 +271,7 @@ def test_a_pruned_run_does_not_run_again() -> None:
 
 def family() -> None:
     for name, after in {"mid": ["d"], "low": ["mid", "d"], "side": "d"}.items():
-        version = publish(dag(name, a={}))
-        with connection.cursor() as cursor:  # whatever the schedules make of it: only the document is asked
-            cursor.execute("ALTER TABLE workflows_dagversion DISABLE TRIGGER version_frozen")
-            version.document = {**version.document, "schedule": {"after": after}}
-            version.save()
-            cursor.execute("ALTER TABLE workflows_dagversion ENABLE TRIGGER version_frozen")
+        publish(dag(name, a={}) | {"schedule": {"after": after}})
 
 
 def test_downstream_dags_follow_date_by_date() -> None:
@@ -312,6 +307,36 @@ def test_cancel_takes_the_children_along() -> None:
     backfill.resume(row.pk)
     backfill.cancel(row.pk)
     assert set(Backfill.objects.values_list("state", flat=True)) == {"cancelled"}
+
+
+def test_the_dates_of_a_schedule_are_those_of_its_zone() -> None:
+    publish(dag(a={}) | {"schedule": {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}})
+    asked = Wanted(dag_id="d", start=datetime(2025, 3, 28, tzinfo=UTC), end=datetime(2025, 3, 31, 12, tzinfo=UTC))
+    hours = [(at.day, at.hour, at.minute) for at in backfill.preview(asked).first]
+    assert hours == [(28, 1, 30), (29, 1, 30), (30, 1, 0), (31, 0, 30)]  # on the 30th clocks skip 2:30
+    row = backfill.start(asked)
+    sweep()
+    run = runs()[0]
+    assert (run.logical_date, run.interval_start) == (
+        datetime(2025, 3, 28, 1, 30, tzinfo=UTC),
+        datetime(2025, 3, 27, 1, 30, tzinfo=UTC),
+    )
+    assert row.dates.count() == 4
+
+
+def test_a_dag_that_runs_after_others_has_no_dates_of_its_own() -> None:
+    family()
+    with pytest.raises(NoDates, match="runs after other DAGs"):
+        backfill.start(Wanted(dag_id="low", start=FIRST, end=FIRST + DAY))
+
+
+def test_the_schedule_and_its_followers_leave_backfills_alone() -> None:
+    family()
+    row = backfill.start(wanted(1))
+    play(row)
+    sweep()
+    assert DagRun.objects.exclude(trigger="backfill").count() == 0
+    assert not runs("mid")
 
 
 def test_moments_are_read_in_the_zone_of_the_schedule() -> None:

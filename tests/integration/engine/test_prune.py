@@ -290,6 +290,19 @@ def test_a_deleted_dag_keeps_its_history_and_comes_back() -> None:
         deletion.restore_dag("nothing")
 
 
+def test_the_schedule_follows_its_dag_into_deletion_and_back() -> None:
+    from django_celery_beat.models import PeriodicTask
+
+    publish(dag(a={}) | {"schedule": {"cron": "0 2 * * *"}})
+    ours = PeriodicTask.objects.filter(task__contains="schedule")
+    assert [entry.enabled for entry in ours] == [True]
+    assert deletion.preview_dag("d").has_schedule
+    deletion.delete_dag("d")
+    assert not ours.all().exists()
+    deletion.restore_dag("d")
+    assert [entry.enabled for entry in ours.all()] == [True]
+
+
 def test_publishing_the_id_again_brings_the_dag_back_with_its_numbers() -> None:
     publish(dag(a={}))
     deletion.delete_dag("d")

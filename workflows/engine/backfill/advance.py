@@ -139,7 +139,7 @@ def _launch(row: Backfill, date: BackfillDate) -> int:
         logical_date=date.logical_date,
         user=row.created_by,
         on_commit=True,
-        origin=launch.Origin(backfill_id=row.pk),
+        origin=launch.Origin(interval_start=date.interval_start, backfill_id=row.pk),
     )
     return run.pk
 

@@ -34,7 +34,7 @@ def calendar_of(dag: Dag, every: float | None) -> Calendar:
     spec = _schedule_of(dag)
     if spec is None:
         raise NoDates(dag_id=dag.dag_id, why="has no schedule")
-    if getattr(spec, "after", None):
+    if spec.after is not None:
         raise NoDates(dag_id=dag.dag_id, why="runs after other DAGs, and has no dates of its own")
     return _scheduled(spec)
 

@@ -60,6 +60,7 @@ def _uses(facts: TaskFacts) -> list[Use]:
         queue=task.queue,
         slots=task.slots,
         version_id=facts.run.version_id,
+        priority=facts.run.priority,
     )
     found = admit.usage([row], admit.limited_queues())
     return [_use(facts, key, limit) for key, limit in found.items()]

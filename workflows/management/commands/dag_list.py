@@ -25,7 +25,7 @@ class Command(EngineCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """List them."""
-        last = DagRun.objects.filter(dag=OuterRef("pk")).order_by("-id")
+        last = DagRun.objects.live().filter(dag=OuterRef("pk")).order_by("-id")
         dags = Dag.objects.live().filter(tags__contains=[options["tag"]] if options["tag"] else [])
         known: list[dict[str, Any]] = list(
             dags.values(

@@ -29,7 +29,7 @@ class Command(EngineCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """List them."""
-        runs = DagRun.objects.select_related("dag", "version").order_by("-id")
+        runs = DagRun.objects.live().select_related("dag", "version").order_by("-id")
         if options["dag"]:
             runs = runs.filter(dag__dag_id=options["dag"])
         if options["state"]:
