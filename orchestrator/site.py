@@ -22,6 +22,7 @@ _ORDER = (
     "TaskAttempt",
     "Event",
     "LogChunk",
+    "DagTemplate",
     "NodePool",
     "Node",
     "BrokerMark",

@@ -185,3 +185,20 @@ def test_there_are_enough_examples_and_each_says_what_it_is_for() -> None:
         path = next(EXAMPLES.glob(f"{name}.*"))
         text = path.read_text(encoding="utf-8")
         assert text.startswith("# ") or '"description"' in text, f"{path.name} does not begin with its idea"
+
+
+def test_the_template(stack: Stack) -> None:
+    """DAGs generated from the example's template run, and follow it when it changes."""
+    stack.manage("template_import", str(EXAMPLES / "templates"), check=True)
+    for folder, most in (("workflows/core", "3"), ("examples", "1000")):
+        given = ["--value", f"folder={folder}", "--value", f"most={most}", "--value", "words=it's {{ much }}; tidy up"]
+        stack.manage("template_generate", "check_folder", *given, check=True)
+    for dag_id in ("check_workflows_core", "check_examples"):
+        stack.manage("dag_run", dag_id, "--wait", check=True)
+    told = log_of("check_workflows_core", "tell")
+    assert re.fullmatch(r"workflows/core has \d+\s* files, it's \{\{ much \}\}; tidy up\n", told)
+    assert log_of("check_examples", "praise") == "examples is fine\n"
+    assert stack.manage("template_regenerate", "check_folder", check=True).stdout.splitlines() == [
+        "check_examples v1 unchanged",
+        "check_workflows_core v1 unchanged",
+    ]

@@ -173,6 +173,7 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
             runs_url=list_url("dagrun", dag__id__exact=dag.pk),
             versions=version_page.version_lines(dag, _SHOWN) if may(request, "view_dagversion") else [],
             versions_url=list_url("dagversion", dag__id__exact=dag.pk),
+            sees_templates=may(request, "view_dagtemplate"),
             may_publish=self.has_add_permission(request),
             may_run=live and dag.current_version_id and self.has_run_permission(request),
             may_control=live and self.has_control_permission(request),
@@ -236,8 +237,12 @@ class DagVersionAdmin(ReadOnlyAdmin[DagVersion]):
 
     def get_urls(self) -> list[URLPattern]:
         """The document as plain text, beside Django's own pages."""
-        view = self.admin_site.admin_view(self.source_view)
-        return [path("<int:pk>/source/", view, name="workflows_dagversion_source"), *super().get_urls()]
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/source/", view(self.source_view), name="workflows_dagversion_source"),
+            path("<int:pk>/changes/", view(self.changes_view), name="workflows_dagversion_changes"),
+            *super().get_urls(),
+        ]
 
     @admin.display(description=_("version"), ordering="id")
     def label(self, version: DagVersion) -> str:
@@ -263,3 +268,12 @@ class DagVersionAdmin(ReadOnlyAdmin[DagVersion]):
             raise PermissionDenied
         version = get_object_or_404(DagVersion, pk=pk)
         return HttpResponse(version.source, content_type="text/plain; charset=utf-8")
+
+    def changes_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What changed from the version before."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        known = DagVersion.objects.filter(dag__deleted_at__isnull=True).select_related("dag")
+        version = get_object_or_404(known.defer(*version_page.LARGE), pk=pk)
+        context = self.page_context(request, **version_page.changes(version))
+        return TemplateResponse(request, "workflows/admin/changes.html", context)

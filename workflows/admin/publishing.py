@@ -82,14 +82,14 @@ def page(admin: DagAdmin, request: HttpRequest, dag: Dag | None) -> HttpResponse
     problems: list[ProblemLine] = []
     spec: DagSpec | None = None
     if request.method == "POST" and form.is_valid():
-        source = _newlines(form.cleaned_data["source"])
+        source = newlines(form.cleaned_data["source"])
         spec, found = _check(source, dag)
         if not found and "_check" not in request.POST and not _is_stale(request, form, current):
             answer = _publish(admin, request, source, form.cleaned_data["note"])
             if isinstance(answer, HttpResponse):
                 return answer
             found = answer
-        problems = _lines(source, found)
+        problems = problem_lines(source, found)
     context = admin.page_context(
         request,
         title=_("New version of %s") % dag.dag_id if dag else _("New DAG"),
@@ -108,7 +108,7 @@ def _current(dag: Dag | None) -> DagVersion | None:
     return DagVersion.objects.select_related("created_by").defer("plan").get(pk=dag.current_version_id)
 
 
-def _newlines(text: str) -> str:
+def newlines(text: str) -> str:
     """Browsers send CRLF; the document keeps the line ends that its author sees."""
     return text.replace("\r\n", "\n")
 
@@ -159,7 +159,8 @@ def _publish(admin: DagAdmin, request: HttpRequest, source: str, note: str) -> H
     return HttpResponseRedirect(reverse("admin:workflows_dag_change", args=[version.dag.pk]))
 
 
-def _lines(source: str, problems: tuple[Problem, ...]) -> list[ProblemLine]:
+def problem_lines(source: str, problems: tuple[Problem, ...]) -> list[ProblemLine]:
+    """Problems in the order of their lines, each with the text of its line."""
     texts = source.split("\n")
     ordered = sorted(problems, key=lambda problem: problem.line or 0)
     return [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from workflows.conf import conf
+from workflows.core.diff import Difference
 from workflows.core.states import TaskState
 from workflows.models import Node
 
@@ -140,3 +142,18 @@ def node_state(node: Node) -> str:
     if node.heartbeat_at <= alive_since():
         return "silent"
     return "stalled" if node.stalled_at is not None else "alive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffLine:
+    """A line of a unified diff: add, del, hunk or same."""
+
+    kind: str
+    text: str
+
+
+def diff_lines(difference: Difference) -> Iterator[DiffLine]:
+    """The lines of a text, without the two that name the sides."""
+    kinds = {"+": "add", "-": "del", "@": "hunk"}
+    for line in difference.text.splitlines()[2:]:
+        yield DiffLine(kind=kinds.get(line[:1], "same"), text=line)

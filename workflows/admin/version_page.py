@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from workflows.admin import show
 from workflows.admin.bases import list_url
 from workflows.core.plan import Plan, PlannedTask
-from workflows.engine import plans
+from workflows.engine import compare, plans
 from workflows.models import Dag, DagVersion
 
 LARGE = ("document", "plan", "source")  # columns that lists of versions never load
@@ -54,6 +54,19 @@ def context(version: DagVersion) -> dict[str, Any]:
         "lines": list(_lines(plan)) if plan else [],
         "hidden": max(0, version.task_count - TASKS_SHOWN),
         "runs_url": list_url("dagrun", version__id__exact=version.pk),
+    }
+
+
+def changes(version: DagVersion) -> dict[str, Any]:
+    """The context of the page that compares a version with the one before it."""
+    found = compare.versions(version.dag.dag_id, new=version.number)
+    names = {"dag": version.dag.dag_id, "old": found.old, "new": found.new}
+    return {
+        "title": _("%(dag)s: from version %(old)d to %(new)d") % names,
+        "version": version,
+        "dag": version.dag,
+        "difference": found.difference,
+        "lines": list(show.diff_lines(found.difference)),
     }
 
 
