@@ -212,6 +212,11 @@ def test_the_two_messages_of_a_union_are_one() -> None:
         ({"schedule": {"cron": "@daily", "start": "2025-02-01", "end": "2025-01-01"}}, "schedule.end",
          "bad_schedule"),
         ({"schedule": {}}, "schedule", "bad_schedule"),
+        ({"schedule": {"interval": "500ms"}}, "schedule.interval", "out_of_range"),
+        ({"schedule": {"cron": "@daily", "after": "x"}}, "schedule", "bad_schedule"),
+        ({"schedule": {"after": []}}, "schedule.after", "out_of_range"),
+        ({"schedule": {"after": [3]}}, "schedule.after[0]", "wrong_type"),
+        ({"schedule": {"after": ["y"], "overlap": "queue"}}, "schedule", "bad_schedule"),
     ],
 )  # fmt: skip
 def test_one_problem_of_the_document(document: dict[str, Any], path: str, code: str) -> None:
