@@ -63,6 +63,9 @@ STATUS_OF: Mapping[type[CeleriacError], tuple[HTTPStatus, str]] = {
     core.NotFromTemplate: (HTTPStatus.CONFLICT, "not_from_template"),
     core.TemplateInUse: (HTTPStatus.CONFLICT, "template_in_use"),
     core.IdempotencyConflict: (HTTPStatus.CONFLICT, "idempotency_conflict"),
+    core.NoSchedule: (HTTPStatus.NOT_FOUND, "no_schedule"),
+    core.BadSignature: (HTTPStatus.UNAUTHORIZED, "authentication_failed"),
+    core.StaleSignature: (HTTPStatus.UNAUTHORIZED, "authentication_failed"),
     RunIsOver: (HTTPStatus.CONFLICT, "run_is_over"),
 }
 

@@ -50,6 +50,9 @@ class RunSerializer(Record[DagRun]):
     dag_id = serializers.CharField(source="dag.dag_id", read_only=True)
     version = serializers.IntegerField(source="version.number", read_only=True)
     triggered_by = serializers.CharField(source="triggered_by.username", default=None, read_only=True)
+    cause_id = serializers.IntegerField(
+        default=None, read_only=True, help_text="The run of another DAG whose success started this one."
+    )
     parent_run_id = serializers.IntegerField(source="parent.run_id", default=None, read_only=True)
     parent_task_id = serializers.CharField(source="parent.task_id", default=None, read_only=True)
 
@@ -64,6 +67,8 @@ class RunSerializer(Record[DagRun]):
             "trigger",
             "triggered_by",
             "logical_date",
+            "interval_start",
+            "cause_id",
             "external_id",
             "params",
             "parent_run_id",

@@ -12,11 +12,13 @@ from api.differences import DifferenceResource
 from api.documents import DocumentResource
 from api.events import EventResource
 from api.explain import ExplainResource
+from api.hooks import HookResource, HookSecretResource
 from api.logs import LogDownload, LogResource
 from api.metrics import MetricsResource
 from api.nodes import NodeResource
 from api.pools import PoolResource
 from api.runs import RunResource
+from api.schedules import ScheduleResource
 from api.schema import NowhereResource, SchemaView
 from api.task_types import TaskTypeResource
 from api.tasks import TaskResource
@@ -90,6 +92,14 @@ v1: list[URLPattern | URLResolver] = [
     path("dags/<dag_id:dag_id>/deletion", DagResource.as_view({"get": "deletion"}), name="dag-deletion"),
     path("dags/<dag_id:dag_id>/restore", DagResource.as_view({"post": "restore"}), name="dag-restore"),
     path("dags/<dag_id:dag_id>/runs", RunResource.as_view({"post": "trigger"}), name="dag-runs"),
+    path("dags/<dag_id:dag_id>/schedule", ScheduleResource.as_view({"get": "retrieve"}), name="dag-schedule"),
+    path(
+        "dags/<dag_id:dag_id>/hook",
+        HookSecretResource.as_view({"post": "open", "delete": "close"}),
+        name="dag-hook",
+    ),
+    path("hooks/<dag_id:dag_id>", HookResource.as_view({"post": "receive"}), name="hook"),
+    path("schedules/preview", ScheduleResource.as_view({"post": "preview"}), name="schedules-preview"),
     path("dags/<dag_id:dag_id>/versions", VersionResource.as_view({"get": "list"}), name="versions"),
     path(
         "dags/<dag_id:dag_id>/versions/<number:number>",

@@ -40,6 +40,8 @@ class Conf:
     SCHEDULE_GRACE: float = 300.0  # a scheduled time that is later than this was missed: `catchup` decides
     SCHEDULE_BATCH: int = 100  # scheduled times dealt with in one tick of a schedule
 
+    HOOK_WINDOW_SECONDS: float = 300.0  # a webhook's signature counts for so long, before and after its time
+
     # Outputs and logs
     OUTPUT_MAX_BYTES: int = 262_144
     LOG_MAX_BYTES: int = 1_048_576

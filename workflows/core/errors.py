@@ -147,6 +147,18 @@ class LostClaim(CeleriacError):
     """Another worker holds task execution {task_execution_id}; this result is discarded."""
 
 
+class NoSchedule(CeleriacError):
+    """DAG {dag_id!r} has no schedule."""
+
+
+class BadSignature(CeleriacError):
+    """The request is not signed as it has to be."""
+
+
+class StaleSignature(CeleriacError):
+    """The request was signed {seconds:g} s ago or longer, or in the future: clocks differ, or it is a repetition."""
+
+
 class IdempotencyConflict(CeleriacError):
     """The external id {external_id!r} was already used for a run with other parameters (run {run_id})."""
 

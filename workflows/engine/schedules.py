@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from workflows.core import due, schedule
+from workflows.core import due, schedule, validate
 from workflows.core.durations import format_duration
-from workflows.core.spec import ScheduleSpec
+from workflows.core.errors import NoSchedule, Problem
+from workflows.core.spec import ScheduleSpec, SpecModel
 from workflows.engine import plans, sql
 from workflows.executors import beat
 from workflows.models import Dag, Schedule
@@ -80,6 +81,14 @@ def arm(row: Schedule, dag: Dag) -> None:
     row.save()
 
 
+def of_dag(dag: Dag) -> Schedule:
+    """The schedule of a DAG. Raises NoSchedule."""
+    row = Schedule.objects.filter(dag=dag).first()
+    if row is None:
+        raise NoSchedule(dag_id=dag.dag_id)
+    return row
+
+
 def spec_of(row: Schedule) -> ScheduleSpec:
     """The specification of a stored schedule."""
     return ScheduleSpec.model_validate(row.spec)
@@ -101,6 +110,16 @@ def sql_now() -> datetime:
     """The time by PostgreSQL's clock."""
     moment: datetime = sql.run("SELECT clock_timestamp()")[0][0]
     return moment
+
+
+def read(given: Any) -> tuple[ScheduleSpec | None, tuple[Problem, ...]]:
+    """What a document would say under `schedule`: its specification, or every problem of it."""
+    document = {"id": "any", "tasks": {"any": {"type": "any"}}, "schedule": given}
+    parsed = validate.check(document, validate.Catalogue(types={"any": SpecModel}), validate.Limits())
+    found = parsed.spec.schedule if parsed.spec is not None else None
+    if found is None and not parsed.problems:
+        return None, (Problem(code="missing_field", path="schedule", message="is missing"),)
+    return found, parsed.problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,7 +173,7 @@ def test_pages_are_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_circles_and_strangers_are_refused() -> None:
     after("below", "one")
     after("last", "below")
-    with pytest.raises(InvalidDocument, match="below → last → one → below|one → below → last → one"):
+    with pytest.raises(InvalidDocument, match="would run after each other"):
         after("one", "last")
     with pytest.raises(InvalidDocument, match="cannot run after itself"):
         after("one", "one")
