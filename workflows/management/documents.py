@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, Literal
@@ -101,6 +101,40 @@ def publish_file(path: Path, *, note: str = "") -> Published:
     except InvalidDocument as error:
         raise Unfit(path, error.problems) from error
     return Published(path=path, version=version, is_new=version.pk > before)
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """The files, those first that others of them run after; else as they come."""
+    specs = {path: _loosely(path) for path in paths}
+    named = {spec.id: path for path, spec in specs.items() if spec is not None}
+    found: dict[Path, None] = {}
+
+    def take(path: Path, above: tuple[Path, ...] = ()) -> None:
+        spec = specs[path]
+        schedule = spec.schedule if spec is not None else None
+        for dag_id in (schedule.after or ()) if schedule is not None else ():
+            if dag_id in named and named[dag_id] not in above and len(above) < 200:
+                take(named[dag_id], (*above, path))
+        found.setdefault(path)
+
+    for path in specs:
+        take(path)
+    return list(found)
+
+
+def _loosely(path: Path) -> DagSpec | None:
+    try:
+        return check_file(path, Catalogue.loose()).spec
+    except CommandError:
+        return None  # told when its turn comes
+
+
+def knowing(catalogue: validate.Catalogue, paths: Iterable[Path]) -> validate.Catalogue:
+    """The catalogue, with the DAGs of files that are to be published together."""
+    specs = [spec for spec in map(_loosely, paths) if spec is not None]
+    here = {spec.id: (spec.schedule.after or ()) if spec.schedule is not None else () for spec in specs}
+    stored = catalogue.after
+    return replace(catalogue, after=(lambda: {**stored(), **here}) if stored is not None else None)
 
 
 def publish_with_neighbours(path: Path) -> list[Published]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from workflows.core.validate import Catalogue
 from workflows.management import documents, text
 from workflows.management.command import EngineCommand
 
@@ -30,9 +31,10 @@ class Command(EngineCommand):
         """Publish each."""
         paths = documents.files(options["file"])
         refused = 0
-        for path in paths:
+        catalogue = documents.knowing(documents.Catalogue.best()[0], paths) if options["check"] else None
+        for path in documents.in_order(paths):
             try:
-                self._take(path, options)
+                self._take(path, options, catalogue)
             except CommandError as error:
                 if len(paths) == 1:
                     raise
@@ -41,11 +43,11 @@ class Command(EngineCommand):
         if refused:
             raise CommandError(f"{refused} of {len(paths)} files could not be imported.")
 
-    def _take(self, path: Path, options: dict[str, Any]) -> None:
-        if not options["check"]:
+    def _take(self, path: Path, options: dict[str, Any], catalogue: Catalogue | None) -> None:
+        if catalogue is None:
             self.stdout.write(documents.publish_file(path, note=options["note"]).line)
             return
-        parsed = documents.check_file(path, documents.Catalogue.best()[0])
+        parsed = documents.check_file(path, catalogue)
         if parsed.problems or parsed.spec is None:
             raise documents.Unfit(path, parsed.problems)
         self.stdout.write(f"{parsed.spec.id} can be imported: {text.counted(len(parsed.spec.tasks), 'task')}")

@@ -30,7 +30,9 @@ class Command(EngineCommand):
         """Check each."""
         catalogue, whole = documents.Catalogue.best()
         found: list[dict[str, Any]] = []
-        for path in documents.files(options["file"]):
+        paths = documents.files(options["file"])
+        catalogue = documents.knowing(catalogue, paths)
+        for path in paths:
             parsed = documents.check_file(path, catalogue)
             found += [{"file": str(path), **asdict(problem)} for problem in parsed.problems]
             if options["json"]:

@@ -24,11 +24,15 @@ class Command(EngineCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """List them."""
-        rows = list(Schedule.objects.select_related("dag").filter(dag__deleted_at=None).order_by("next_at", "dag__dag_id"))
+        rows = list(
+            Schedule.objects.select_related("dag").filter(dag__deleted_at=None).order_by("next_at", "dag__dag_id")
+        )
         if options["json"]:
             self.say_json([_record(row) for row in rows])
         elif rows:
-            self.stdout.write("\n".join(text.table(["dag", "schedule", "next run (UTC)", "", "last note"], map(_line, rows))))
+            self.stdout.write(
+                "\n".join(text.table(["dag", "schedule", "next run (UTC)", "", "last note"], map(_line, rows)))
+            )
         else:
             self.stderr.write("No DAG has a schedule: a document says it under `schedule`.")
 

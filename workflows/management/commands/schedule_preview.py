@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ class Command(EngineCommand):
             self.stdout.write("\n".join(text.table(head, map(_line, found))))
 
 
-def _found(name: str) -> tuple[str, ScheduleSpec, Any]:
-    """The DAG's id, its schedule, and from where on to look (None: from now)."""
+def _found(name: str) -> tuple[str, ScheduleSpec, datetime | None]:
+    """The DAG's id, its schedule, and from where on to look."""
     path = Path(name)
     if path.suffix in documents.SUFFIXES or path.is_file():
         parsed = documents.check_file(path, documents.Catalogue.loose())
@@ -55,7 +56,7 @@ def _found(name: str) -> tuple[str, ScheduleSpec, Any]:
             raise documents.Unfit(path, parsed.problems)
         if parsed.spec.schedule is None:
             raise NoSchedule(dag_id=parsed.spec.id)
-        return parsed.spec.id, parsed.spec.schedule, None
+        return parsed.spec.id, parsed.spec.schedule, datetime.now(UTC)
     dag = Dag.objects.live().filter(dag_id=name).first()
     if dag is None:
         raise UnknownDag(dag_id=name)
