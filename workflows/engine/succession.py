@@ -112,7 +112,7 @@ def _follow(success: Success) -> int:
 
 
 def _all_succeeded(upstream: list[str], logical_date: datetime) -> bool:
-    runs = DagRun.objects.filter(dag__dag_id__in=upstream, logical_date=logical_date, state="success")
+    runs = DagRun.objects.filter(dag__dag_id__in=upstream, logical_date=logical_date, state="success", deleted_at=None)
     there = runs.exclude(trigger__in=NOT_COUNTED).values_list("dag__dag_id", flat=True)
     return set(there) == set(upstream)
 
