@@ -89,7 +89,9 @@ def inserted(text: str, place: Place, evaluate: Evaluate) -> Any:
     """
     parts = parts_of(text)
     if place is Place.STRUCTURE:
-        raise Refused("must be the same for all values: ids, types and dependencies of tasks cannot come from one")
+        raise Refused(
+            "must be the same for all values: the graph, and what is only read as it is written, cannot come from one"
+        )
     if place is Place.EXPRESSION:
         return _in_expression(parts, evaluate)
     if len(parts) == 1 and isinstance(parts[0], Insert):

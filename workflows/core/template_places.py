@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from workflows.core.complaints import MARK, model_in
 from workflows.core.insertion import Place
@@ -66,7 +67,7 @@ def _in_task(task: Mapping[str, Any], field: str | int, inner: Path, types: Type
     model = types.get(kind) if isinstance(kind, str) else None
     if field == "parameters" and inner:
         return _parameter(kind, inner, model)
-    if field not in TaskSpec.model_fields and model is not None and field in model.model_fields:  # a shorthand
+    if field not in TaskSpec.model_fields and model is not None and _field(model, str(field)):  # a shorthand
         return _parameter(kind, (field, *inner), model)
     if field in _STRUCTURE:
         return Place.STRUCTURE
@@ -85,10 +86,16 @@ def _parameter(kind: Any, inner: Path, model: type[BaseModel] | None) -> Place:
     for part in inner:
         if isinstance(part, int) or model is None:
             continue
-        field = model.model_fields.get(part)
+        field = _field(model, part)
         extra = field.json_schema_extra if field is not None else None
         mark = extra.get(MARK) if isinstance(extra, dict) else None
         if mark is not None:
             place = _MARKS.get(str(mark), Place.CODE)
         model = model_in(field.annotation) if field is not None else None
     return place
+
+
+def _field(model: type[BaseModel], name: str) -> FieldInfo | None:
+    """The field that a document calls by a name; some have an alias, since Python could not name them so."""
+    known = model.model_fields.get(name)
+    return known or next((field for field in model.model_fields.values() if field.alias == name), None)

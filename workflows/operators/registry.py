@@ -10,6 +10,7 @@ from types import MappingProxyType
 from pydantic import BaseModel
 
 from workflows.conf import conf
+from workflows.core.complaints import MARK, NEVER_RENDERED, model_in
 from workflows.core.errors import CeleriacError
 from workflows.operators import approval, celery, conditional, http, python, shell, sql, subdag, switch, wait
 from workflows.operators.base import OperatorType
@@ -77,4 +78,39 @@ def _load(entry: str) -> OperatorType:
         raise BadOperatorSetting(entry=entry, problem=str(error)) from error
     if not isinstance(found, OperatorType):
         raise BadOperatorSetting(entry=entry, problem="it is not an OperatorType")
+    if wrong := disagreement(found):
+        raise BadOperatorSetting(entry=entry, problem=wrong)
+    return found
+
+
+def disagreement(operator: OperatorType) -> str | None:
+    """Where flags and parameters model say different things of the templates in a field, or None.
+
+    The worker goes by the flags, validation and the templates of DAGs by the model: a field that is code to one of them
+    only would be filled in as if it were text.
+    """
+    said = _marks(operator.parameters)
+    for field, kinds in (
+        ("quote_fields", ("quoted",)),
+        ("raw_fields", NEVER_RENDERED),
+        ("evaluates", ("expression",)),
+    ):
+        marked = {name for name, mark in said.items() if mark in kinds}
+        if odd := sorted(marked ^ getattr(operator, field)):
+            return f"{field} and the marks x-template of its parameters disagree on {', '.join(odd)}"
+    return None
+
+
+def _marks(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
+    """The marks of a model's fields, and of those of the models in its fields that have none."""
+    found = {}
+    for attribute, field in model.model_fields.items():
+        name = f"{prefix}{field.alias or attribute}"
+        extra = field.json_schema_extra
+        mark = extra.get(MARK) if isinstance(extra, dict) else None
+        inner = model_in(field.annotation)
+        if mark is not None:
+            found[name] = str(mark)
+        elif inner is not None and not prefix:
+            found |= _marks(inner, f"{name}.")
     return found

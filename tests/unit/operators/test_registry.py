@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import BaseModel
 
-from workflows.core.complaints import NEVER_RENDERED, model_in
 from workflows.core.outcome import Done
 from workflows.operators import registry
 from workflows.operators.base import OperatorType, Parameters
@@ -56,15 +57,14 @@ def test_every_type_describes_itself_for_forms(operator):
 
 @pytest.mark.parametrize("operator", registry.TYPES.values(), ids=lambda operator: operator.name)
 def test_models_and_flags_say_the_same_of_templates(operator):
-    marks = {name: field.get("x-template") for name, field in properties(operator.parameters).items()}
-    for name, field in operator.parameters.model_fields.items():
-        inner = model_in(field.annotation) if marks.get(name) is None else None
-        for part, words in properties(inner).items() if inner is not None else ():
-            if words.get("x-template"):
-                marks[f"{name}.{part}"] = words["x-template"]
-    assert {name for name, mark in marks.items() if mark == "quoted"} == operator.quote_fields
-    assert {name for name, mark in marks.items() if mark in NEVER_RENDERED} == operator.raw_fields
-    assert {name for name, mark in marks.items() if mark == "expression"} == operator.evaluates
+    assert registry.disagreement(operator) is None
+
+
+def test_a_type_whose_flags_and_model_disagree_is_refused():
+    odd = replace(registry.TYPES["sql"], name="odd", raw_fields=frozenset({"query"}))
+    assert registry.disagreement(odd) == "raw_fields and the marks x-template of its parameters disagree on script"
+    odd = replace(registry.TYPES["shell"], name="odd", quote_fields=frozenset())
+    assert "quote_fields" in registry.disagreement(odd)
 
 
 def properties(model: type[BaseModel]) -> dict[str, dict[str, object]]:
