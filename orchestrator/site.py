@@ -23,6 +23,8 @@ _ORDER = (
     "Event",
     "LogChunk",
     "DagTemplate",
+    "Backfill",
+    "BackfillDate",
     "NodePool",
     "Node",
     "BrokerMark",

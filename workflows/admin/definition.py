@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from workflows.admin import filters, launching, publishing, show, version_page
+from workflows.admin import backfilling, deleting, filters, launching, publishing, show, version_page
 from workflows.admin.bases import EMPTY, ReadOnlyAdmin, link_to, list_url, may, moment
 from workflows.engine import control
 from workflows.models import Dag, DagRun, DagVersion
@@ -76,6 +76,9 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
         return [
             path("<int:pk>/new-version/", view(self.new_version_view), name="workflows_dag_new_version"),
             path("<int:pk>/run/", view(self.run_view), name="workflows_dag_run"),
+            path("<int:pk>/backfill/", view(self.backfill_view), name="workflows_dag_backfill"),
+            path("<int:pk>/delete-softly/", view(self.delete_softly_view), name="workflows_dag_delete_softly"),
+            path("<int:pk>/restore/", view(self.restore_view), name="workflows_dag_restore"),
             path("<int:pk>/pause/", view(self.pause_view), name="workflows_dag_pause"),
             path("<int:pk>/resume/", view(self.resume_view), name="workflows_dag_resume"),
             *super().get_urls(),
@@ -177,6 +180,9 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
             may_publish=self.has_add_permission(request),
             may_run=live and dag.current_version_id and self.has_run_permission(request),
             may_control=live and self.has_control_permission(request),
+            may_backfill=live and dag.current_version_id and backfilling.may_start(request),
+            may_delete=live and may(request, "delete_dag"),
+            may_restore=not live and may(request, "delete_dag"),
         )
         return TemplateResponse(request, "workflows/admin/dag.html", context)
 
@@ -193,6 +199,18 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
     def run_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The launch form."""
         return launching.page(self, request, get_object_or_404(Dag.objects.live(), pk=pk))
+
+    def backfill_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The form that starts a backfill."""
+        return backfilling.page(self, request, get_object_or_404(Dag.objects.live(), pk=pk))
+
+    def delete_softly_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Delete, after a look at what it touches."""
+        return deleting.delete(self, request, get_object_or_404(Dag.objects.live(), pk=pk))
+
+    def restore_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Bring a deleted DAG back."""
+        return deleting.restore(self, request, get_object_or_404(Dag, pk=pk))
 
     def pause_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Pause from the DAG's page."""

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from workflows.admin import show
 from workflows.core.states import Reason, TaskState
-from workflows.models import Approval, Dag, Event, Node
+from workflows.models import Approval, Dag, DagRun, Event, Node
 
 Lookups = list[tuple[str, str]]
 
@@ -35,6 +35,21 @@ class PausedFilter(admin.SimpleListFilter):
             case "deleted":
                 return queryset.filter(deleted_at__isnull=False)
         return queryset
+
+
+class DeletedFilter(admin.SimpleListFilter):
+    """Runs by whether they were deleted; unless it is asked for, deleted ones are hidden."""
+
+    title = _("deleted")
+    parameter_name = "deleted"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[DagRun]) -> Lookups:
+        return [("yes", gettext("deleted")), ("any", gettext("all"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[DagRun]) -> QuerySet[DagRun]:
+        if self.value() == "any":
+            return queryset
+        return queryset.filter(deleted_at__isnull=self.value() != "yes")
 
 
 class TagFilter(admin.SimpleListFilter):

@@ -17,6 +17,7 @@ from workflows.admin import filters, run_actions, run_page, show, version_page
 from workflows.admin.bases import BigTableAdmin, link_to, live_part, may, moment
 from workflows.models import DagRun
 
+_PLACES = {"delete": "delete-softly"}  # Django's own page for deleting rows has the other address
 _VERSION = tuple(f"version__{name}" for name in version_page.LARGE)
 
 
@@ -35,14 +36,18 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
         moment("started_at", _("started")),
         "took",
     )
-    list_filter = ("state", filters.ProgressFilter, "trigger", "reason", "created_at")
+    list_filter = (filters.DeletedFilter, "state", filters.ProgressFilter, "trigger", "reason", "created_at")
     search_fields = ("=id", "dag__dag_id", "external_id")
     search_help_text = _("Run number, DAG id or external id.")
-    actions = ("cancel_runs", "pause_runs", "resume_runs")
+    actions = ("cancel_runs", "pause_runs", "resume_runs", "delete_runs", "restore_runs")
 
     def has_control_permission(self, request: HttpRequest) -> bool:
         """Whether the user may cancel, pause and resume."""
         return may(request, "change_dagrun")
+
+    def has_remove_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may delete and restore."""
+        return may(request, "delete_dagrun")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DagRun]:
         """With DAG, version and user, without documents and plans."""
@@ -56,12 +61,12 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
             path("<int:pk>/fragment/", view(self.fragment_view), name="workflows_dagrun_fragment"),
             *(
                 path(
-                    f"<int:pk>/{name}/",
+                    f"<int:pk>/{place}/",
                     view(self.control_view),
                     {"verb": name},
-                    name=f"workflows_dagrun_{name}",
+                    name=f"workflows_dagrun_{place.replace('-', '_')}",
                 )
-                for name in run_actions.VERBS
+                for name, place in ((name, _PLACES.get(name, name)) for name in run_actions.VERBS)
             ),
             *super().get_urls(),
         ]
@@ -115,6 +120,16 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
         """Let paused runs go on, after a confirmation."""
         return run_actions.answer(self, request, queryset, "resume", back=run_actions.list_page())
 
+    @admin.action(description=_("Delete…"), permissions=["remove"])
+    def delete_runs(self, request: HttpRequest, queryset: QuerySet[DagRun]) -> HttpResponse:
+        """Hide runs that have ended, after a confirmation."""
+        return run_actions.answer(self, request, queryset, "delete", back=run_actions.list_page())
+
+    @admin.action(description=_("Restore…"), permissions=["remove"])
+    def restore_runs(self, request: HttpRequest, queryset: QuerySet[DagRun]) -> HttpResponse:
+        """Show deleted runs again, after a confirmation."""
+        return run_actions.answer(self, request, queryset, "restore", back=run_actions.list_page())
+
     # Pages
 
     def page(self, request: HttpRequest, row: DagRun) -> HttpResponse:
@@ -125,7 +140,7 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
             title=f"{run.dag.dag_id} · {_('run {}').format(run.pk)}",
             live=run.ended_at is None,
             fragment_url=run_page.fragment_url(request, run),
-            **run_page.context(request, run, may_control=self.has_control_permission(request)),
+            **run_page.context(request, run),
         )
         return TemplateResponse(request, "workflows/admin/run.html", context)
 
@@ -135,7 +150,7 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
             raise PermissionDenied
         run = get_object_or_404(self.get_queryset(request), pk=pk)
         request.current_app = self.admin_site.name
-        context = run_page.context(request, run, may_control=self.has_control_permission(request))
+        context = run_page.context(request, run)
         return live_part(TemplateResponse(request, "workflows/admin/_run.html", context), run.ended_at is None)
 
     def control_view(self, request: HttpRequest, pk: int, verb: str) -> HttpResponse:

@@ -21,8 +21,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from workflows.admin import show
-from workflows.core.errors import UnknownRun
-from workflows.engine import control
+from workflows.admin.bases import may
+from workflows.core.errors import PartOfRun, RunGoesOn, UnknownRun
+from workflows.engine import control, deletion
 from workflows.models import DagRun, TaskExecution
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Verb:
     done: str
     applies: Callable[[DagRun], bool]
     work: Callable[[DagRun, str], bool]
+    permission: str = "change_dagrun"
 
 
 def _open(run: DagRun) -> bool:
@@ -81,6 +83,31 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             applies=lambda run: _open(run) and run.paused_at is not None,
             work=lambda run, by: control.resume_run(run.pk),
         ),
+        "delete": Verb(
+            name="delete",
+            title=gettext_lazy("Delete runs"),
+            says=gettext_lazy(
+                "They are hidden with the runs of their sub-DAGs until they are pruned, and can be restored until "
+                "then. Only runs that have ended."
+            ),
+            button=gettext_lazy("Yes, delete"),
+            done="deleted",
+            applies=lambda run: not _open(run) and run.deleted_at is None and run.parent_id is None,
+            work=lambda run, by: deletion.delete_run(run.pk),
+            permission="delete_dagrun",
+        ),
+        "restore": Verb(
+            name="restore",
+            title=gettext_lazy("Restore runs"),
+            says=gettext_lazy(
+                "They are shown in the lists again, and are no longer to be pruned for having been deleted."
+            ),
+            button=gettext_lazy("Yes, restore"),
+            done="restored",
+            applies=lambda run: run.deleted_at is not None and run.parent_id is None,
+            work=lambda run, by: deletion.restore_run(run.pk),
+            permission="delete_dagrun",
+        ),
     }
 )
 
@@ -99,9 +126,9 @@ class Preview:
 
 def answer(admin: DagRunAdmin, request: HttpRequest, runs: QuerySet[DagRun], name: str, *, back: str) -> HttpResponse:
     """The confirmation page, or, once it was confirmed, the deed and the way back."""
-    if not admin.has_control_permission(request):
-        raise PermissionDenied
     verb = VERBS[name]
+    if not may(request, verb.permission):
+        raise PermissionDenied
     chosen = list(runs[: MOST + 1])
     if len(chosen) > MOST:
         admin.message_user(request, _("Choose at most %d runs.") % MOST, messages.ERROR)
@@ -169,7 +196,7 @@ def _apply(admin: DagRunAdmin, request: HttpRequest, verb: Verb, runs: Sequence[
     for run in runs:
         try:
             moved = verb.work(run, by)
-        except UnknownRun:  # deleted since the page was shown
+        except (UnknownRun, RunGoesOn, PartOfRun):  # pruned, or reopened, since the page was shown
             moved = False
         if moved:
             done += 1
@@ -182,6 +209,8 @@ def _tell(admin: DagRunAdmin, request: HttpRequest, verb: Verb, done: int, left:
         "cancelled": ngettext("%d run cancelled.", "%d runs cancelled.", done),
         "paused": ngettext("%d run paused.", "%d runs paused.", done),
         "resumed": ngettext("%d run resumed.", "%d runs resumed.", done),
+        "deleted": ngettext("%d run deleted.", "%d runs deleted.", done),
+        "restored": ngettext("%d run restored.", "%d runs restored.", done),
     }[verb.done] % done
     if left:
         text = ngettext("%d run had nothing to do.", "%d runs had nothing to do.", left)

@@ -85,16 +85,17 @@ class Page:
         return self.number + 1 if self.number < self.count else None
 
 
-def context(request: HttpRequest, run: DagRun, *, may_control: bool) -> dict[str, Any]:
+def context(request: HttpRequest, run: DagRun) -> dict[str, Any]:
     """The live part of the page: all of it below the title."""
     return {
         "run": run,
         "state": show.badge(run.state),
         "reason": show.reason(run.reason),
         "paused": show.badge("paused") if run.paused_at and run.ended_at is None else "",
+        "deleted": show.badge("deleted") if run.deleted_at else "",
         "duration": show.duration(run.started_at, run.ended_at),
         "params": show.pretty(run.params) if run.params else "",
-        "verbs": [v.name for v in VERBS.values() if v.applies(run)] if may_control else [],
+        "verbs": [v.name for v in VERBS.values() if v.applies(run) and may(request, v.permission)],
         "children": _children(run),
         **(_tasks(request, run) if may(request, "view_taskexecution") else {"sees_tasks": False}),
         "events": event_lines(run) if may(request, "view_event") else None,

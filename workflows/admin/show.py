@@ -36,6 +36,12 @@ _LOOK: Mapping[str, tuple[str, Promise]] = MappingProxyType(
         TaskState.CANCELLED.value: ("■", _("cancelled")),
         # Not states: marks and ends of attempts.
         "paused": ("‖", _("paused")),
+        "deleted": ("⌫", _("deleted")),
+        # Of backfills and their dates.
+        "waiting": ("○", _("waiting")),
+        "started": ("▶", _("started")),
+        "done": ("✓", _("done")),
+        "refused": ("⊘", _("refused")),
         "active": ("●", _("active")),
         "alive": ("●", _("alive")),
         "silent": ("!", _("silent")),
