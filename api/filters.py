@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError as InvalidMoment
 from django.db.models import Model, QuerySet
-from django_filters import IsoDateTimeFilter
+from django.forms import IntegerField
+from django_filters import IsoDateTimeFilter, NumberFilter
 from django_filters.fields import IsoDateTimeField
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
@@ -33,6 +34,15 @@ class MomentFilter(IsoDateTimeFilter):  # type: ignore[misc]
     """Compares with a moment."""
 
     field_class = UtcMomentField
+
+
+class WholeNumberFilter(NumberFilter):  # type: ignore[misc]
+    """Compares with an integer column."""
+
+    field_class = IntegerField
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"min_value": -(2**31), "max_value": 2**31 - 1, **kwargs})
 
 
 M = TypeVar("M", bound=Model)

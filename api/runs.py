@@ -53,6 +53,7 @@ class RunSerializer(Record[DagRun]):
     cause_id = serializers.IntegerField(
         default=None, read_only=True, help_text="The run of another DAG whose success started this one."
     )
+    backfill_id = serializers.IntegerField(default=None, read_only=True)
     parent_run_id = serializers.IntegerField(source="parent.run_id", default=None, read_only=True)
     parent_task_id = serializers.CharField(source="parent.task_id", default=None, read_only=True)
 
@@ -70,7 +71,9 @@ class RunSerializer(Record[DagRun]):
             "interval_start",
             "cause_id",
             "external_id",
+            "priority",
             "params",
+            "backfill_id",
             "parent_run_id",
             "parent_task_id",
             "depth",
@@ -102,7 +105,7 @@ class RunDetailSerializer(RunSerializer):
         read_only_fields = fields
 
     def get_task_counts(self, run: DagRun) -> dict[str, int]:
-        """By state; states without tasks are left out."""
+        """Task executions by state, items of mapped tasks included; states without any are left out."""
         return {state.value: count for state, count in queries.state_counts(run.pk).items()}
 
 
@@ -120,6 +123,14 @@ class TriggerSerializer(serializers.Serializer[Any]):
     logical_date = UtcDateTimeField(required=False, allow_null=True, default=None)
     external_id = KeyField(
         required=False, allow_null=True, default=None, help_text="Same meaning as the header Idempotency-Key."
+    )
+    priority = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=0,
+        max_value=9,
+        help_text="9 goes first; for the run, and for its tasks that have none of their own.",
     )
 
 
@@ -183,6 +194,7 @@ class RunResource(Resource[DagRun]):
             logical_date=given["logical_date"],
             external_id=_key(request, given["external_id"]),
             user=user_of(request),
+            origin=launch.Origin(priority=given["priority"]),
             # A host project may wrap its requests in transactions (ATOMIC_REQUESTS).
             on_commit=transaction.get_connection().in_atomic_block,
         )

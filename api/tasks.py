@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from api.base import Resource
 from api.fields import MAX_INT, Query, Record
+from api.filters import WholeNumberFilter
 from api.pagination import TaskKeyset
 from workflows.core.errors import UnknownRun, UnknownTask
 from workflows.core.plan import Plan, PlannedTask
@@ -29,6 +30,8 @@ class TaskFilters(django_filters.FilterSet):  # type: ignore[misc]
 
     state = django_filters.MultipleChoiceFilter(choices=_STATES, label="Repeat it for several")
     task = django_filters.CharFilter(field_name="task_id", label="Id of the task")
+    map_index = WholeNumberFilter(field_name="map_index", label="-1: tasks without the items of mapped ones")
+    held = django_filters.BooleanFilter(field_name="held", label="Waits until a limit has room")
 
     class Meta:
         model = TaskExecution
@@ -50,6 +53,7 @@ class TaskSerializer(Record[TaskExecution]):
             "run_id",
             "task_id",
             "map_index",
+            "item",
             "name",
             "type",
             "state",
@@ -62,6 +66,9 @@ class TaskSerializer(Record[TaskExecution]):
             "losses",
             "pool",
             "queue",
+            "slots",
+            "gated",
+            "held",
             "priority",
             "node",
             "timeout",
@@ -69,6 +76,7 @@ class TaskSerializer(Record[TaskExecution]):
             "started_at",
             "ended_at",
             "next_attempt_at",
+            "wake_at",
         )
         read_only_fields = fields
 
@@ -95,11 +103,20 @@ class TaskSerializer(Record[TaskExecution]):
 
 
 class TaskDetailSerializer(TaskSerializer):
-    """A task execution with its output."""
+    """A task execution with its output; a mapped one with how its items stand."""
+
+    item_counts = serializers.SerializerMethodField()
 
     class Meta(TaskSerializer.Meta):
-        fields = (*TaskSerializer.Meta.fields, "output")
+        fields = (*TaskSerializer.Meta.fields, "output", "item_counts")
         read_only_fields = fields
+
+    def get_item_counts(self, task: TaskExecution) -> dict[str, int] | None:
+        """Of a mapped task: its items by state, without those that are in none. Null for other tasks and for items."""
+        if task.map_index >= 0 or self._planned(task).foreach is None:
+            return None
+        items = TaskExecution.objects.filter(run_id=task.run_id, position=task.position, map_index__gte=0)
+        return dict(items.order_by().values_list("state").annotate(Count("pk")))
 
 
 class AttemptSerializer(Record[TaskAttempt]):

@@ -20,6 +20,7 @@ from api.pools import PoolResource
 from api.runs import RunResource
 from api.schedules import ScheduleResource
 from api.schema import NowhereResource, SchemaView
+from api.surgery import SurgeryResource
 from api.task_types import TaskTypeResource
 from api.tasks import TaskResource
 from api.templates import TemplateResource
@@ -128,6 +129,9 @@ v1: list[URLPattern | URLResolver] = [
     path("runs/<row_id:run_id>/cancel", RunResource.as_view({"post": "cancel"}), name="run-cancel"),
     path("runs/<row_id:run_id>/pause", RunResource.as_view({"post": "pause"}), name="run-pause"),
     path("runs/<row_id:run_id>/resume", RunResource.as_view({"post": "resume"}), name="run-resume"),
+    path("runs/<row_id:run_id>/retry", SurgeryResource.as_view({"post": "retry"}), name="run-retry"),
+    path("runs/<row_id:run_id>/clear", SurgeryResource.as_view({"post": "clear"}), name="run-clear"),
+    path("runs/<row_id:run_id>/mark", SurgeryResource.as_view({"post": "mark"}), name="run-mark"),
     path("runs/<row_id:run_id>/events", EventResource.as_view({"get": "list"}), name="run-events"),
     path("runs/<row_id:run_id>/explain", ExplainResource.as_view({"get": "run"}), name="run-explain"),
     path("runs/<row_id:run_id>/tasks", TaskResource.as_view({"get": "list"}), name="tasks"),
@@ -165,7 +169,7 @@ v1: list[URLPattern | URLResolver] = [
         for verb in ("preview", "diff", "generate", "regenerate")
     ),
     path("pools", PoolResource.as_view({"get": "list"}), name="pools"),
-    path("pools/<name:name>", PoolResource.as_view({"get": "retrieve"}), name="pool"),
+    path("pools/<name:name>", PoolResource.as_view({"get": "retrieve", "patch": "partial_update"}), name="pool"),
     path("metrics", MetricsResource.as_view({"get": "retrieve"}), name="metrics"),
     path("nodes", NodeResource.as_view({"get": "list"}), name="nodes"),
     path("nodes/<name:name>", NodeResource.as_view({"get": "retrieve"}), name="node"),

@@ -9,6 +9,12 @@ from typing import TypedDict
 _LEFT_OUT = {"node_modules", "__pycache__", "build", "dist"}
 
 
+class Written(TypedDict):
+    """What a shell task wrote."""
+
+    text: str
+
+
 class Counted(TypedDict):
     """What is in one folder."""
 
@@ -33,13 +39,13 @@ def count(root: str, folder: str, suffix: str) -> Counted:
     return {"files": files, "lines": lines}
 
 
-def add_up(folders: list[str], counts: list[Counted], sizes: list[str]) -> dict[str, int]:
+def add_up(folders: list[str], counts: list[Counted], sizes: list[Written]) -> dict[str, int]:
     """Print a table, and return the sums."""
     for name, counted, size in zip(folders, counts, sizes, strict=True):
-        print(f"{counted['files']:>6} files {counted['lines']:>8} lines {int(size):>8} kB  {name}")
+        print(f"{counted['files']:>6} files {counted['lines']:>8} lines {int(size['text']):>8} kB  {name}")
     return {
         "folders": len(folders),
         "files": sum(counted["files"] for counted in counts),
         "lines": sum(counted["lines"] for counted in counts),
-        "kilobytes": sum(int(size) for size in sizes),
+        "kilobytes": sum(int(size["text"]) for size in sizes),
     }
