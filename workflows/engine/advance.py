@@ -180,16 +180,25 @@ def _end(run_id: int, after: Consequences) -> None:
     if not rows or rows[0][2] != RunState.RUNNING:
         return
     version_id, parent_id, _, dag_id = rows[0]
-    failed = [(position, TaskState(state)) for position, state in sql.run(_FAILED, (run_id,))]
-    to = decide.run_state(plans.plan_of(version_id), failed)
     failpoints.hit("run_settled")
-    if not transitions.move_run(run_id, expect=RunState.RUNNING, to=to):
+    to = _ended(run_id, plans.plan_of(version_id))
+    if to is None:
         return
     if plans.plan_of(version_id).max_active_runs is not None:
         after.turns.add(dag_id)
     if parent_id is not None:
         failpoints.hit("run_ended")
         after.add(settle_parent(parent_id, run_id, to))
+
+
+def _ended(run_id: int, plan: Plan) -> RunState | None:
+    """End a run, unless somebody else did, or opened a task again since it was asked whether all had settled."""
+    with sql.atomically():
+        sql.share_run(run_id)
+        if sql.run(_OPEN, (run_id,))[0][0]:
+            return None
+        to = decide.run_state(plan, [(position, TaskState(state)) for position, state in sql.run(_FAILED, (run_id,))])
+        return to if transitions.move_run(run_id, expect=RunState.RUNNING, to=to) else None
 
 
 _PARENT = """

@@ -171,6 +171,11 @@ def lock_run(run_id: int) -> None:
     run("SELECT pg_advisory_xact_lock(%s)", (run_key(run_id),))
 
 
+def share_run(run_id: int) -> None:
+    """Keep surgery and cancels of the run away until the transaction ends, as completions do."""
+    run("SELECT pg_advisory_xact_lock_shared(%s)", (run_key(run_id),))
+
+
 def run_key(run_id: int) -> int:
     """The advisory lock key of a run, in a range of our own."""
     return (0x43454C << 40) | run_id
