@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from django.db import connection
 from tests.support import hands
 from tests.support.hands import Done, Fail
 from workflows.core.outcome import Skip, Spawn
-from workflows.engine import control, invariants, reconcile
+from workflows.core.states import TaskState
+from workflows.engine import advance, control, invariants, plans, reconcile, surgery
 from workflows.engine.invariants import RECOUNTED
 from workflows.engine.launch import launch
 from workflows.engine.promises import INVARIANTS
@@ -46,6 +48,12 @@ DOCUMENT = hands.dag(
 def broken(**options: Any) -> dict[str, int]:
     """The promises that are found broken, with the number of rows that break each."""
     return {finding.id: finding.count for finding in invariants.audit(**options) if not finding.holds}
+
+
+@pytest.fixture(autouse=True)
+def _plans_as_they_are() -> Iterator[None]:
+    yield
+    plans.forget()
 
 
 @pytest.fixture
@@ -104,16 +112,49 @@ def test_a_stopped_run_breaks_nothing() -> None:
     assert broken(quiescent=True) == {}
 
 
+def test_surgery_breaks_nothing(ended: DagRun) -> None:
+    """What ran is opened again, run anew with another branch chosen, marked by hand, and cancelled in the end."""
+    assert broken(quiescent=True) == {}
+    surgery.clear(ended.pk, ["first"])
+    assert broken() == {}
+    hands.do(ended, "first")
+    hands.do(ended, "choose", Done(branch="left", output={"result": False, "branch": "left"}))
+    assert hands.states(ended)["taken"] == "skipped"
+    hands.do(ended, "left")
+    hands.do(ended, "below_left")
+    hands.do(ended, "bad", Fail(message="for good", permanent=True))
+    hands.do(ended, "early")
+    assert broken() == {}
+    surgery.mark(ended.pk, ["end"], TaskState.FAILED)
+    advance.conclude(advance.Consequences(maybe_over={ended.pk}))
+    assert hands.state(ended) == "failed"
+    assert broken(quiescent=True) == {}
+    surgery.retry_failed(ended.pk)
+    assert broken() == {}
+    assert control.cancel_run(ended.pk)
+    assert broken(quiescent=True) == {}
+    surgery.clear(ended.pk, ["flaky"], downstream=False)
+    hands.do(ended, "flaky")
+    assert broken() == {}
+
+
 _TASK = "(SELECT id FROM workflows_taskexecution WHERE task_id = '{}')"
 _FREE = (
     "SET CONSTRAINTS ALL IMMEDIATE",  # nothing may be pending on a table that is to be altered
     "ALTER TABLE workflows_taskexecution DISABLE TRIGGER task_move",
     "ALTER TABLE workflows_dagrun DISABLE TRIGGER run_move",
+    "ALTER TABLE workflows_dagversion DISABLE TRIGGER version_frozen",
 )
 _EVENT = (
     "INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, seq) "
     "SELECT run_id, id, task_id, {attempt}, '{old}', '{new}', {seq} "
     "FROM workflows_taskexecution WHERE task_id = '{task}'"
+)
+
+
+_PLAN = (
+    "UPDATE workflows_dagversion SET plan = jsonb_set(plan, '{}', '{}') "
+    "FROM (SELECT position FROM workflows_taskexecution WHERE task_id = 'flaky') t"
 )
 
 
@@ -177,12 +218,36 @@ SABOTAGE: dict[str, tuple[str, ...]] = {
         "UPDATE workflows_taskexecution SET state = 'pending', ended_at = NULL WHERE task_id = 'end'",
         "UPDATE workflows_event SET at = now() - interval '1 hour'",
     ),
+    "I6h": (
+        "UPDATE workflows_dagrun SET state = 'running', ended_at = NULL",
+        "UPDATE workflows_taskexecution SET state = 'queued', ended_at = NULL, gated = true, held = true, "
+        "queued_at = now() - interval '1 hour' WHERE task_id = 'end'",
+        "UPDATE workflows_event SET at = now() - interval '1 hour'",
+    ),
     "I6q": ("UPDATE workflows_dagrun SET state = 'running', ended_at = NULL",),
+    "I7a": (
+        "UPDATE workflows_nodepool SET slots = 1",
+        "UPDATE workflows_taskexecution SET gated = true",
+        event("first", "queued", "running", 2),
+        event("taken", "queued", "running", 2),
+    ),
+    "I7b": (
+        "UPDATE workflows_nodepool SET slots = 1",
+        "UPDATE workflows_taskexecution SET gated = true, state = 'queued', ended_at = NULL "
+        "WHERE task_id IN ('first', 'taken')",
+    ),
+    "I7c": (
+        _PLAN.format("{max_parallel}", 1),
+        "UPDATE workflows_taskexecution SET gated = true",
+        event("first", "queued", "running", 2),
+        event("taken", "queued", "running", 2),
+    ),
     "I8a": ("UPDATE workflows_taskexecution SET losses = 0 WHERE task_id = 'flaky'",),
     "I8b": (
         drop("taskexecution", "task_sound"),
         "UPDATE workflows_taskexecution SET failures = 9 WHERE task_id = 'flaky'",
     ),
+    "I8c": (_PLAN.format("{tasks,{position},at_most_once}", "true"),),
     "I9": (
         "DROP INDEX dagrun_external_id",
         "UPDATE workflows_dagrun SET external_id = 'x'",
@@ -195,6 +260,7 @@ SABOTAGE: dict[str, tuple[str, ...]] = {
         f"SELECT {_TASK.format('left')}, 1, gen_random_uuid(), now(), 'success'",
     ),
     "I12": ("DELETE FROM workflows_taskattempt WHERE task_execution_id = " + _TASK.format("first"),),
+    "I13": ("UPDATE workflows_dagrun SET trigger = 'subdag'",),
     "I15": ("UPDATE workflows_logchunk SET text = repeat('x', 9000000)",),
     "O1": ("UPDATE workflows_logchunk SET task_execution_id = 0",),
 }
@@ -202,7 +268,9 @@ SABOTAGE: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("promise", SABOTAGE)
 def test_a_broken_promise_is_found(promise: str, ended: DagRun) -> None:
-    execute(*_FREE, *SABOTAGE[promise])
+    place = TaskExecution.objects.get(task_id="flaky").position
+    execute(*_FREE, *(statement.replace("{position}", str(place)) for statement in SABOTAGE[promise]))
+    plans.forget()
     found = broken(quiescent=True)
     assert promise in found, found
 

@@ -15,7 +15,7 @@ from typing import LiteralString
 from workflows.conf import conf
 from workflows.core.admission import Candidate, choose
 from workflows.core.errors import UnknownPool
-from workflows.engine import plans, sql, transitions
+from workflows.engine import marks, plans, sql, transitions
 from workflows.executors.send import Dispatch
 
 PAGE = 100  # held tasks looked at together
@@ -196,5 +196,6 @@ def limit_pool(name: str, slots: int | None) -> list[Dispatch]:
             raise UnknownPool(name=name)
         if slots is not None:
             sql.run(_GATE, (queue,))
+        marks.put(f"limit:{queue}", str(slots))  # `check_invariants` holds nothing earlier against it
     runs = sql.run("SELECT DISTINCT run_id FROM workflows_taskexecution WHERE held AND queue = %s", (queue,))
     return admit((run_id, queue) for (run_id,) in runs)

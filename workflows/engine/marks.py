@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from workflows.engine import sql
 
 LATELY = 3600.0  # seconds for which something that was thrown away is worth a word
@@ -25,6 +27,12 @@ SELECT split_part(name, ':', 2), value::bigint, EXTRACT(EPOCH FROM now() - at)::
 def put(name: str, value: str) -> None:
     """Set a mark, now."""
     sql.run(_SET, (name, value))
+
+
+def set_at(name: str) -> datetime | None:
+    """When a mark was set last."""
+    rows = sql.run("SELECT at FROM workflows_brokermark WHERE name = %s", (name,))
+    return rows[0][0] if rows else None
 
 
 def dropped(kind: str) -> None:

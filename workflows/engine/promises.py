@@ -1,8 +1,9 @@
 """The promises of the engine, each as a query for the rows that break it.
 
-The names `runs`, `tasks`, `events` and `attempts` stand for the rows of the one run, or of all runs, that are
-audited. A query is one statement, so one snapshot: it is right also beside workers. One that only holds when
-nothing is on its way is marked `quiescent`.
+The names `runs`, `tasks`, `events` and `attempts` stand for the rows of the runs that are audited. A query is one
+statement, so one snapshot: it is right also beside workers. One that only holds when nothing is on its way is marked
+`quiescent`. An operator's surgery opens final tasks and ended runs again: what was told before that is history, and
+what follows has to be right anew.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ class Invariant:
 
 SCOPE = """
 WITH runs AS NOT MATERIALIZED (
-    SELECT * FROM workflows_dagrun WHERE %(run)s::bigint IS NULL OR id = %(run)s
+    SELECT * FROM workflows_dagrun WHERE %(runs)s::bigint[] IS NULL OR id = ANY (%(runs)s::bigint[])
 ), tasks AS NOT MATERIALIZED (
-    SELECT * FROM workflows_taskexecution WHERE %(run)s::bigint IS NULL OR run_id = %(run)s
+    SELECT * FROM workflows_taskexecution WHERE %(runs)s::bigint[] IS NULL OR run_id = ANY (%(runs)s::bigint[])
 ), events AS NOT MATERIALIZED (
-    SELECT * FROM workflows_event WHERE %(run)s::bigint IS NULL OR run_id = %(run)s
+    SELECT * FROM workflows_event WHERE %(runs)s::bigint[] IS NULL OR run_id = ANY (%(runs)s::bigint[])
 ), attempts AS NOT MATERIALIZED (
     SELECT a.*, t.run_id, t.task_id FROM workflows_taskattempt a JOIN tasks t ON t.id = a.task_execution_id
 )
@@ -160,14 +161,19 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         id="I6c",
-        title="a task that waits for a child run has one, which goes on or ended less than two sweeps ago",
+        title="a task that waits for a child run or for items has some, which go on or ended less than two sweeps ago",
         query="""
-        SELECT t.run_id, t.task_id, c.id AS child, c.state AS child_state
+        SELECT t.run_id, t.task_id, t.map_index, c.id AS child, c.state AS child_state, i.number AS items
           FROM tasks t
           LEFT JOIN LATERAL (SELECT id, state, ended_at FROM workflows_dagrun WHERE parent_id = t.id
                               ORDER BY id DESC LIMIT 1) c ON true
-         WHERE t.state = 'deferred' AND t.waiting_since IS NULL
-           AND (c.id IS NULL OR c.ended_at < now() - make_interval(secs => %(slack)s))
+          LEFT JOIN LATERAL (SELECT count(*) AS number, bool_and(ended_at IS NOT NULL) AS settled, max(ended_at) AS at
+                               FROM workflows_taskexecution WHERE run_id = t.run_id AND position = t.position
+                                AND map_index >= 0) i ON t.map_index = -1
+         WHERE t.state = 'deferred' AND t.waiting_since IS NULL AND CASE
+               WHEN c.id IS NOT NULL THEN c.ended_at < now() - make_interval(secs => %(slack)s)
+               WHEN i.number > 0 THEN i.settled AND i.at < now() - make_interval(secs => %(slack)s)
+               ELSE true END
         """,
     ),
     Invariant(
@@ -222,16 +228,65 @@ INVARIANTS: tuple[Invariant, ...] = (
         quiescent=True,
     ),
     Invariant(
-        id="I8a",
-        title="failures and losses are as many as the events that counted them",
+        id="I6h",
+        title="no task is held back for longer than two sweeps by limits of which nothing is in use",
         query="""
-        SELECT t.run_id, t.task_id, t.failures, t.losses, COALESCE(told.tries, 0) AS told
+        SELECT t.run_id, t.task_id, t.map_index, t.queue, t.queued_at FROM tasks t JOIN runs r ON r.id = t.run_id
+         WHERE t.held AND r.state = 'running' AND r.paused_at IS NULL
+           AND t.queued_at < now() - make_interval(secs => %(slack)s) AND NOT EXISTS (
+               SELECT 1 FROM workflows_taskexecution o WHERE o.gated AND NOT o.held AND o.state IN ('queued', 'running')
+                  AND (o.queue = t.queue OR o.run_id = t.run_id))
+           AND NOT EXISTS (SELECT 1 FROM workflows_event e WHERE e.run_id = t.run_id
+                              AND e.at > now() - make_interval(secs => %(slack)s))
+           AND NOT (t.queue = ANY (%(closed)s::text[]))
+        """,
+    ),
+    Invariant(
+        id="I7a",
+        title="the tasks of a pool never held more slots at one time than it has",
+        query="""
+        SELECT * FROM (
+            SELECT queue, run_id, task_id, event, most, sum(change) OVER (PARTITION BY queue ORDER BY event) AS held
+              FROM (
+                SELECT t.queue, e.run_id, e.task_id, e.id AS event, p.most,
+                       CASE WHEN e.new = 'running' THEN 1 ELSE -1 END * LEAST(t.slots, p.most) AS change,
+                       CASE WHEN e.new = 'running' THEN e.at
+                            ELSE lag(e.at) OVER (PARTITION BY e.task_execution_id ORDER BY e.id) END AS claimed, p.since
+                  FROM unnest(%(pool_queues)s::text[], %(pool_slots)s::int[], %(pool_since)s::timestamptz[])
+                       AS p(queue, most, since)
+                  JOIN tasks t ON t.queue = p.queue JOIN events e ON e.task_execution_id = t.id
+                 WHERE t.gated AND 'running' IN (e.old, e.new)
+              ) steps WHERE claimed > since
+        ) used WHERE held > most
+        """,
+    ),
+    Invariant(
+        id="I7b",
+        title="what is let go of a pool's tasks fits into its slots",
+        query="""
+        SELECT p.queue, p.most, sum(LEAST(t.slots, p.most)) AS held
+          FROM unnest(%(pool_queues)s::text[], %(pool_slots)s::int[], %(pool_since)s::timestamptz[])
+               AS p(queue, most, since)
+          JOIN workflows_taskexecution t ON t.queue = p.queue
+         WHERE t.gated AND NOT t.held AND t.state IN ('queued', 'running') AND t.queued_at > p.since
+         GROUP BY p.queue, p.most HAVING sum(LEAST(t.slots, p.most)) > p.most
+        """,
+    ),
+    Invariant(
+        id="I8a",
+        title="failures and losses are as many as the events that counted them, since the task was last opened",
+        query="""
+        SELECT t.run_id, t.task_id, t.map_index, t.failures, t.losses, COALESCE(told.tries, 0) AS told
           FROM tasks t
-          LEFT JOIN (SELECT task_execution_id, count(*) AS tries FROM events
-                      WHERE old IN ('running', 'deferred') AND task_execution_id IS NOT NULL
-                        AND (new IN ('failed', 'retrying') AND reason NOT IN ('items_failed', 'marked_by_user')
-                             OR (new = 'queued' AND reason IN ('lost', 'killed')))
-                      GROUP BY task_execution_id) told ON told.task_execution_id = t.id
+          LEFT JOIN (SELECT e.task_execution_id, count(*) AS tries FROM events e
+                       LEFT JOIN (SELECT task_execution_id, max(id) AS id FROM events
+                                   WHERE new = 'pending' AND task_execution_id IS NOT NULL
+                                   GROUP BY task_execution_id) opened ON opened.task_execution_id = e.task_execution_id
+                      WHERE e.old IN ('running', 'deferred') AND e.task_execution_id IS NOT NULL
+                        AND (opened.id IS NULL OR e.id > opened.id)
+                        AND (e.new IN ('failed', 'retrying') AND e.reason NOT IN ('items_failed', 'marked_by_user')
+                             OR (e.new = 'queued' AND e.reason IN ('lost', 'killed')))
+                      GROUP BY e.task_execution_id) told ON told.task_execution_id = t.id
          WHERE t.failures + t.losses <> COALESCE(told.tries, 0)
         """,
     ),
@@ -251,22 +306,26 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         id="I10",
-        title="nothing happens to a task after its run has ended",
+        title="nothing happens to a task after its run has ended, unless somebody opens the run again",
         query="""
         SELECT e.run_id, e.task_id, e.id AS event, e.old, e.new, done.new AS run_state
           FROM events e
           JOIN events done ON done.run_id = e.run_id AND done.task_execution_id IS NULL
            AND done.new IN ('success', 'failed', 'cancelled')
-         WHERE e.task_execution_id IS NOT NULL AND e.id > done.id AND e.seq <> done.seq
+         WHERE e.task_execution_id IS NOT NULL AND e.id > done.id AND e.seq <> done.seq AND NOT EXISTS (
+               SELECT 1 FROM events again WHERE again.run_id = e.run_id AND again.task_execution_id IS NULL
+                  AND again.new = 'running' AND again.id > done.id AND (again.id < e.id OR again.seq = e.seq))
         """,
     ),
     Invariant(
         id="I11",
-        title="a task that its trigger rule settled was never claimed",
+        title="a task that its trigger rule settled was never claimed, unless before it was opened again",
         query="""
         SELECT e.run_id, e.task_id, e.new, e.reason FROM events e
-         WHERE e.old = 'pending' AND e.new <> 'queued' AND e.task_execution_id IS NOT NULL
+         WHERE e.old = 'pending' AND e.new IN ('skipped', 'upstream_failed') AND e.task_execution_id IS NOT NULL
            AND EXISTS (SELECT 1 FROM workflows_taskattempt a WHERE a.task_execution_id = e.task_execution_id)
+           AND NOT EXISTS (SELECT 1 FROM events o WHERE o.task_execution_id = e.task_execution_id
+                              AND o.run_id = e.run_id AND (o.new = 'pending' OR o.reason = 'item_gone'))
         """,
     ),
     Invariant(
@@ -278,6 +337,18 @@ INVARIANTS: tuple[Invariant, ...] = (
           FROM (SELECT * FROM events WHERE new = 'running' AND task_execution_id IS NOT NULL) c
           FULL JOIN attempts a ON a.task_execution_id = c.task_execution_id AND a.number = c.attempt
          WHERE c.id IS NULL OR a.id IS NULL
+        """,
+    ),
+    Invariant(
+        id="I13",
+        title="a run is of one DAG: its version, its backfill and the run above it agree",
+        query="""
+        SELECT r.id AS run_id, r.dag_id, v.dag_id AS of_version, b.dag_id AS of_backfill, p.depth AS depth_above
+          FROM runs r JOIN workflows_dagversion v ON v.id = r.version_id
+          LEFT JOIN workflows_backfill b ON b.id = r.backfill_id
+          LEFT JOIN workflows_taskexecution t ON t.id = r.parent_id LEFT JOIN workflows_dagrun p ON p.id = t.run_id
+         WHERE v.dag_id <> r.dag_id OR b.dag_id <> r.dag_id OR (p.id IS NOT NULL AND r.depth <> p.depth + 1)
+            OR (r.parent_id IS NULL) <> (r.trigger <> 'subdag')
         """,
     ),
     Invariant(
@@ -306,7 +377,7 @@ INVARIANTS: tuple[Invariant, ...] = (
             SELECT 'log', c.id FROM workflows_logchunk c
              WHERE NOT EXISTS (SELECT 1 FROM workflows_taskattempt a
                                 WHERE a.task_execution_id = c.task_execution_id AND a.number = c.attempt)
-        ) orphans WHERE %(run)s::bigint IS NULL
+        ) orphans WHERE %(runs)s::bigint[] IS NULL
         """,
     ),
 )

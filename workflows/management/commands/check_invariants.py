@@ -25,7 +25,13 @@ class Command(EngineCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.add_argument("--run", type=int, metavar="RUN", help="only this run")
-        parser.add_argument("--newest", type=int, default=1000, metavar="N", help="recount so many runs (1000)")
+        parser.add_argument(
+            "--newest",
+            type=int,
+            default=1000,
+            metavar="N",
+            help="look at so many runs (1000; 0 for all), and at all that have not ended",
+        )
         parser.add_argument("--quiescent", action="store_true", help="nothing should be on its way: check that too")
         add_json(parser)
 
