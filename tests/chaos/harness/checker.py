@@ -12,7 +12,7 @@ from tests.chaos.harness.effects import Executions, Place
 from tests.chaos.harness.history import History
 from tests.chaos.harness.installation import TIMES
 from tests.chaos.harness.stored import Attempt, Stored, Task
-from tests.chaos.harness.workload import CHILD, Script, Work
+from tests.chaos.harness.workload import MAPPED, SILENT, Script, Work
 from tests.support import oracle
 
 FINAL = ("success", "failed", "skipped", "upstream_failed", "cancelled")
@@ -33,6 +33,7 @@ class Counts:
     dup_terminal: int = 0
     stale_accepted: int = 0
     executions: int = 0
+    repeated: int = 0
     rescues: int = 0
     retries: int = 0
     unexplained_executions: int = 0
@@ -152,7 +153,12 @@ class Checker:
 
     def _accepted(self, place: Place, task: Task, work: Work) -> None:
         """The output is that of an execution of the attempt that succeeded."""
-        if work.task.branches is not None or work.kind == CHILD:
+        if work.items and place[2] < 0:
+            items = [at for at in range(work.items) if (*place[:2], at) in self.stored.tasks]
+            if len(items) != work.items:
+                self.verdict.wrong("lost", f"{place} succeeded with {len(items)} of {work.items} items")
+            return
+        if work.task.branches is not None or work.kind in SILENT:
             return
         told = task.output.get("json", task.output) if isinstance(task.output, dict) else {}
         attempt, mark = told.get("attempt"), told.get("mark")
@@ -164,6 +170,7 @@ class Checker:
     def _executed(self, place: Place, task: Task, work: Work, attempts: list[Attempt]) -> Iterator[str]:
         """Each execution has an attempt of its own, and each attempt after the first a cause."""
         starts = self.ran.starts.get(place, {})
+        self.verdict.counts.repeated += max(0, len(starts) - 1)
         known = {attempt.number for attempt in attempts}
         for number, marks in starts.items():
             if number not in known:
@@ -183,6 +190,9 @@ class Checker:
 
     def _ended(self, place: Place, task: Task, work: Work, attempts: list[Attempt]) -> Iterator[str]:
         """The end follows from the upstreams' ends and from what the attempts came to."""
+        if place[2] >= 0:
+            yield from _own_end(task, work, attempts)
+            return
         script = self.scripts[self.stored.runs[place[0]].dag]
         by_id = {task_id: each.task for task_id, each in script.items()}
         states = {up: self.stored.tasks[(place[0], up, -1)].state for up in work.task.upstream}
@@ -195,6 +205,11 @@ class Checker:
         if work.task.branches is not None:
             if task.state != fate:
                 yield f"chose: is {task.state}, not {fate}: {states}"
+            return
+        if work.kind in (*SILENT, MAPPED):
+            wanted = "success" if work.task.acts[0] == "ok" else "failed"
+            if task.state != wanted:
+                yield f"is {task.state}, and the {work.kind} was to end as {wanted}: {[a.end for a in attempts]}"
             return
         yield from _own_end(task, work, attempts)
 
@@ -221,15 +236,11 @@ def _own_end(task: Task, work: Work, attempts: list[Attempt]) -> Iterator[str]:
         act = acts[min(attempt.number, len(acts)) - 1]
         if attempt.end in ("retrying", "failed") and act != "fail":
             yield f"attempt {attempt.number} ended as {attempt.end}/{attempt.reason}, and was to succeed"
-        if attempt.end == "success" and act != "ok" and work.kind != CHILD:
+        if attempt.end == "success" and act != "ok":
             yield f"attempt {attempt.number} succeeded, and was to fail"
     ends = [attempt.end for attempt in attempts]
     failures = ends.count("failed") + ends.count("retrying")
-    if work.kind == CHILD:
-        wanted = "success" if acts[0] == "ok" else "failed"
-        if task.state != wanted:
-            yield f"is {task.state}, and its child was to end as {wanted}"
-    elif task.state == "failed":
+    if task.state == "failed":
         lost = work.at_most_once and ends == ["lost"]
         if not lost and failures != (1 if work.at_most_once else work.task.tries):
             yield f"failed after {failures} of {work.task.tries} tries: {ends}"

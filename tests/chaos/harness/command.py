@@ -37,8 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=360.0, help="of one round, at most")
     add("--tasks", type=int, default=5_000, help="of one round, at least (if there is time)")
     add("--faults", type=int, default=100, help="of one round, at least (if there is time)")
-    add("--pause", type=float, default=1.6, help="mean seconds between two faults")
+    add("--pause", type=float, help="mean seconds between two faults (1.6; with --long 3)")
     add("--open-runs", type=int, default=24, help="runs that are kept going")
+    add("--concurrency", type=int, default=4, help="processes of each worker")
     add("--no-controls", action="store_true", help="leave out the rounds with a mechanism taken out")
     add("--control-seconds", type=float, default=45.0, help="of a control round")
     add("--mutation", default="", help="play one round with this taken out, and no other")
@@ -77,8 +78,9 @@ def _plan(given: argparse.Namespace, **changes: object) -> Plan:
         "seconds": given.seconds,
         "tasks": given.tasks,
         "faults": given.faults,
-        "pause": given.pause,
+        "pause": given.pause or (3.0 if given.long else 1.6),
         "open_runs": given.open_runs,
+        "concurrency": given.concurrency,
         **changes,
     }
     name = f"history-{fields['seed']}{'-' + str(fields['mutation']) if fields.get('mutation') else ''}.jsonl"

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,8 @@ class Installation:
         found = [p for p in self.stack.processes if p.name.startswith("worker") and p.name not in self.resting]
         return [worker for worker in found if worker.alive()]
 
-    def busy(self) -> list[int]:
-        """The processes that are in the middle of a python task, by the end of the ledger."""
+    def busy(self, age: float = 0.0) -> list[int]:
+        """The processes that are in the middle of a python task, for at least `age` seconds, by the end of the ledger."""
         if not self.ledger.exists():
             return []
         with self.ledger.open("rb") as file:
@@ -153,7 +154,8 @@ class Installation:
             lines = [line.split() for line in file.read().decode().splitlines()[1:]]
         whole = [line for line in lines if len(line) == 7]
         ended = {tuple(line[1:6]) for line in whole if line[0] == "E"}
-        return [int(line[5].partition(".")[0]) for line in whole if line[0] == "S" and tuple(line[1:6]) not in ended]
+        started = [line for line in whole if line[0] == "S" and float(line[6]) < time.time() - age]
+        return [int(line[5].partition(".")[0]) for line in started if tuple(line[1:6]) not in ended]
 
     def _supervise(self) -> None:
         """Start again what has died, as systemd or Kubernetes does."""

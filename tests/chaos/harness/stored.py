@@ -76,7 +76,7 @@ def read(url: str) -> Stored:
             found.runs[number] = Run(dag=dag, state=state, external_id=key)
         for run, task, index, state, attempt, output in session.execute(_TASKS):
             found.tasks[(run, task, index)] = Task(state=state, attempt=attempt, output=output)
-            found.sizes[run] += 1
+            found.sizes[run] += index < 0
         for run, task, index, *rest in session.execute(_ATTEMPTS):
             number, end, reason, node, started, ended = rest
             attempt = Attempt(number=number, end=end, reason=reason, node=node, started=started, ended=ended)

@@ -9,7 +9,7 @@ from typing import Any
 from tests.chaos.harness.checker import WRONG
 from tests.chaos.harness.rounds import Outcome
 
-SUMMED = ("enqueued", "terminal", "executions", "rescues", "retries", "faults", *WRONG)
+SUMMED = ("enqueued", "terminal", "executions", "repeated", "rescues", "retries", "faults", *WRONG)
 
 
 def of_round(outcome: Outcome) -> str:
@@ -18,10 +18,6 @@ def of_round(outcome: Outcome) -> str:
     figures = verdict.figures()
     lines = [f"round {outcome.plan.seed}: {outcome.seconds:.0f} s of faults, {outcome.peace:.0f} s until all was done"]
     lines += [f"  {name:<24}{value:>10}{_mark(name, value)}" for name, value in figures.items()]
-    extra = verdict.counts.executions - verdict.counts.enqueued
-    lines.append(
-        f"  executions − tasks: {extra}; rescues and retries: {verdict.counts.rescues + verdict.counts.retries}"
-    )
     lines.append("  " + ", ".join(f"{kind} {count}" for kind, count in sorted(verdict.by_kind.items())))
     lines += [f"  ! {problem}" for problem in verdict.problems[:25]]
     return "\n".join(lines)
@@ -56,5 +52,6 @@ def _release(name: str, lines: list[dict[str, Any]]) -> str:
     bound = f"so p < {3 / sums['enqueued']:.1e} for each task (95 %)" if sums["enqueued"] and not wrong else str(wrong)
     return (
         f"release {name}: {len(lines)} rounds on {commits} commits, {sums['enqueued']} tasks, {sums['faults']} faults, "
-        f"{sums['executions']} executions, {sums['rescues']} rescues; wrong: {sum(wrong.values())}, {bound}"
+        f"{sums['executions']} executions, {sums['repeated']} of them repeated after {sums['rescues']} rescues and "
+        f"{sums['retries']} retries; wrong: {sum(wrong.values())}, {bound}"
     )

@@ -18,7 +18,8 @@ from tests.chaos.harness.steps import SHELL
 from tests.support.oracle import Scripted
 
 CHILDREN = {"child_ok": "ok", "child_bad": "fail"}
-QUICK, SLOW, SHELLS, CHILD = "quick", "slow", "shell", "child"
+QUICK, SLOW, SHELLS, CHILD, MAPPED, WAIT = "quick", "slow", "shell", "child", "mapped", "wait"
+SILENT = (CHILD, WAIT)  # kinds that leave no line in the ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Work:
     seconds: float = 0.0
     at_most_once: bool = False
     priority: int = 5
+    items: int = 0  # of a mapped task
 
 
 Script = dict[str, Work]  # by task id, upstreams before their downstream
@@ -58,22 +60,34 @@ def _calmer(chance: random.Random, task: Scripted) -> Scripted:
 def _work(chance: random.Random, task: Scripted) -> Work:
     draw = chance.random()
     priority = chance.choice([5, 5, 5, 2, 8])
-    if task.branches is not None or draw < 0.75:
+    if task.branches is not None or draw < 0.78:
         return Work(task=task, seconds=chance.choice([0.0, 0.0, 0.01, 0.03]), priority=priority)
     # Its act must not depend on the attempt: a lost one would count.
     steady = replace(task, acts=task.acts[:1], tries=1)
-    if draw < 0.79:
+    if draw < 0.80:
+        return Work(task=replace(steady, acts=("ok",)), kind=WAIT, priority=priority)
+    if draw < 0.83:
+        return Work(task=steady, kind=MAPPED, items=chance.randint(1, 6), seconds=0.05, priority=priority)
+    if draw < 0.87:
         return Work(task=steady, kind=CHILD, priority=priority)
-    if draw < 0.82:
+    if draw < 0.90:
         return Work(task=steady, kind=SHELLS, priority=priority)
-    if draw < 0.86:
+    if draw < 0.94:
         return Work(task=steady, at_most_once=True, seconds=0.1, priority=priority)
     return Work(task=task, kind=SLOW, seconds=chance.uniform(0.3, 1.5), priority=priority)
 
 
+def size(script: Script) -> int:
+    """How many task executions a run has if every mapped task comes to its items."""
+    return len(script) + sum(work.items for work in script.values())
+
+
 def document(name: str, script: Script) -> dict[str, Any]:
     """The DAG as a user would write it."""
-    return {"id": name, "tasks": {task: {**_body(work), **_fields(work)} for task, work in script.items()}}
+    spec: dict[str, Any] = {"id": name}
+    if any(work.kind == MAPPED for work in script.values()):
+        spec["config"] = {"max_parallel_tasks": 4}
+    return {**spec, "tasks": {task: {**_body(work), **_fields(work)} for task, work in script.items()}}
 
 
 def _fields(work: Work) -> dict[str, Any]:
@@ -86,6 +100,8 @@ def _fields(work: Work) -> dict[str, Any]:
         "at_most_once": work.at_most_once,
         "priority": work.priority,
     }
+    if work.items:
+        fields |= {"foreach": list(range(work.items)), "foreach_concurrency": 3}
     return fields if task.condition or task.branches else {**fields, "condition": "1 > 2"}
 
 
@@ -102,6 +118,8 @@ def _body(work: Work) -> dict[str, Any]:
     if work.kind == SHELLS:
         script = SHELL if task.acts[0] == "ok" else f"{SHELL}exit 3\n"
         return {"type": "shell", "parameters": {"script": script, "env": {"LEDGER": "{{ params.ledger }}"}}}
+    if work.kind == WAIT:
+        return {"type": "wait", "parameters": {"for": 0.2}}
     kwargs = {"acts": list(task.acts), "seconds": work.seconds}
     return {"type": "python", "parameters": {"callable": "tests.chaos.harness.steps:step", "kwargs": kwargs}}
 
@@ -159,7 +177,7 @@ class Load:
             run = self._asked(lambda: self._post(name, key) if through_api else self._launch(name, key))
             if run is not None:
                 self.accepted[key] = name
-                self.tasks += len(self.scripts[name])
+                self.tasks += size(self.scripts[name])
                 if cancel:
                     self._cancel(key, run)
                 return

@@ -77,15 +77,18 @@ def slow_broker(chance: random.Random) -> Harm:
     return do
 
 
-def _on_queues(chance: random.Random, work: Callable[[redis.Redis, str, list[Any]], None]) -> Harm:
+Queued = list[tuple[str, list[Any]]]  # by queue, the messages that are hit
+
+
+def _on_queues(chance: random.Random, work: Callable[[redis.Redis, Queued], None]) -> Harm:
     share = chance.uniform(0.3, 1.0)
 
     def do(place: Installation) -> str:
         try:
             with place.client() as client:
-                for key in [k.decode() for k in client.keys("*celeriac*") if client.type(k) == b"list"]:
-                    found = list(client.lrange(key, 0, -1))
-                    work(client, key, found[: max(1, int(share * len(found)))])
+                keys = [key.decode() for key in client.keys("*celeriac*") if client.type(key) == b"list"]
+                queued = [(key, list(client.lrange(key, 0, -1))) for key in sorted(keys)]
+                work(client, [(key, found[: max(1, int(share * len(found)))]) for key, found in queued])
         except redis.RedisError:
             return "-"
         return ""
@@ -96,12 +99,13 @@ def _on_queues(chance: random.Random, work: Callable[[redis.Redis, str, list[Any
 @fault(weight=5, holds="broker")
 def drop_messages(chance: random.Random) -> Harm:
     """A share of what is queued is gone."""
+    return _on_queues(chance, _drop)
 
-    def drop(client: redis.Redis, key: str, messages: list[Any]) -> None:
+
+def _drop(client: redis.Redis, queued: Queued) -> None:
+    for key, messages in queued:
         for message in messages:
             client.lrem(key, 1, message)
-
-    return _on_queues(chance, drop)
 
 
 @fault(weight=5, holds="broker")
@@ -109,9 +113,10 @@ def double_messages(chance: random.Random) -> Harm:
     """A share of what is queued is there twice or three times."""
     times = chance.choice([1, 2])
 
-    def double(client: redis.Redis, key: str, messages: list[Any]) -> None:
-        for message in messages * times:
-            client.lpush(key, message)
+    def double(client: redis.Redis, queued: Queued) -> None:
+        for key, messages in queued:
+            for message in messages * times:
+                client.lpush(key, message)
 
     return _on_queues(chance, double)
 
@@ -121,11 +126,11 @@ def delay_messages(chance: random.Random) -> Harm:
     """A share of what is queued comes late, and in another order: mostly after it was sent again and has ended."""
     seconds, order = chance.uniform(0.5, 4.0), chance.random()
 
-    def delay(client: redis.Redis, key: str, messages: list[Any]) -> None:
-        for message in messages:
-            client.lrem(key, 1, message)
+    def delay(client: redis.Redis, queued: Queued) -> None:
+        _drop(client, queued)
         PAUSE.wait(seconds)
-        for message in random.Random(order).sample(messages, len(messages)):
-            client.rpush(key, message)
+        for key, messages in queued:
+            for message in random.Random(order).sample(messages, len(messages)):
+                client.rpush(key, message)
 
     return _on_queues(chance, delay)

@@ -23,9 +23,9 @@ def signalled(process: psutil.Process, what: signal.Signals) -> None:
         return
 
 
-def _worker(place: Installation, pick: float) -> LiveProcess | None:
-    """One of the workers, and one that is in the middle of something if there is one."""
-    busy = set(place.busy())
+def _worker(place: Installation, pick: float, age: float = 0.0) -> LiveProcess | None:
+    """One of the workers, and one that is in the middle of something (for some time) if there is one."""
+    busy = set(place.busy(age))
     workers = [worker for worker in place.workers() if busy & {child.pid for child in _children(worker)}]
     workers = workers or place.workers()
     return workers[int(pick * len(workers))] if workers else None
@@ -70,14 +70,17 @@ def kill_worker(chance: random.Random) -> Harm:
     return do
 
 
+LONG = 0.15  # a task that has run for so long will run on for a while, here and elsewhere
+
+
 @fault(weight=6, holds="worker")
 def freeze_worker(chance: random.Random) -> Harm:
     """SIGSTOP of a worker with all below it until what it was doing runs elsewhere; its children thaw before it."""
     which, more = chance.random(), chance.choice([0.0, 0.0, 0.5, 1.5])
 
     def do(place: Installation) -> str:
-        wait_for(lambda: bool(place.busy()), 3.0)
-        worker = _worker(place, which)
+        wait_for(lambda: bool(place.busy(LONG)), 4.0)
+        worker = _worker(place, which, LONG)
         below = _below(worker) if worker else []
         if not worker or not below:
             return "-"
