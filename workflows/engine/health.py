@@ -215,14 +215,16 @@ def reconciler() -> Iterator[Check]:
 
 
 _BEAT = """
-SELECT count(*), EXTRACT(EPOCH FROM now() - max(last_run_at))::float8 FROM django_celery_beat_periodictask
+SELECT count(*), EXTRACT(EPOCH FROM now() - max(last_run_at))::float8,
+       EXTRACT(EPOCH FROM now() - min(date_changed))::float8
+  FROM django_celery_beat_periodictask
  WHERE enabled AND task LIKE 'celeriac.%%'
 """
 
 
 def beat() -> Iterator[Check]:
     """Beat's messages arrive, if it has any of ours to send. It writes down what it did every three minutes only."""
-    entries, wrote = _row(_BEAT, ())
+    entries, wrote, known = _row(_BEAT, ())
     if not entries:
         yield Check(name="beat", status="ok", message="has nothing of Celeriac's to do", part="beat")
         return
@@ -231,6 +233,10 @@ def beat() -> Iterator[Check]:
     facts = {} if seconds is None else {"seconds": round(max(seconds, 0.0), 3)}
     if seconds is not None and seconds < BEAT_SECONDS:
         yield Check(name="beat", status="ok", message=f"ticked {seconds:.0f} s ago", part="beat", facts=facts)
+        return
+    if seconds is None and known is not None and known < BEAT_SECONDS:  # or a fresh start would begin with a warning
+        message = f"has had something to do for {known:.0f} s, and not ticked yet"
+        yield Check(name="beat", status="ok", message=message, part="beat")
         return
     message = "never ticked" if seconds is None else f"ticked {seconds:.0f} s ago for the last time"
     mend = "Start `celery -A <your project> beat`, and a worker for the default queue: runs start late without."

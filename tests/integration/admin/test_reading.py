@@ -226,6 +226,11 @@ def test_our_tables_come_first_in_the_sidebar(root: Client, story: Story) -> Non
     assert [model["object_name"] for model in apps[0]["models"]][:3] == ["Dag", "DagVersion", "DagRun"]
 
 
+def test_the_bare_address_leads_to_the_admin() -> None:
+    answer = Client().get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
+
+
 def test_what_is_not_there_is_not_found(viewer: Client, db: None) -> None:
     for model in ("dag", "dagversion", "dagrun", "taskexecution", "event"):
         assert viewer.get(reverse(f"admin:workflows_{model}_change", args=[987_654])).status_code == 404
