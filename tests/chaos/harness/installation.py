@@ -146,7 +146,7 @@ class Installation:
         return [worker for worker in found if worker.alive()]
 
     def busy(self, age: float = 0.0) -> list[int]:
-        """The processes that are in the middle of a python task, for at least `age` seconds, by the end of the ledger."""
+        """The processes that are in a python task, for at least `age` seconds, by the end of the ledger."""
         if not self.ledger.exists():
             return []
         with self.ledger.open("rb") as file:
