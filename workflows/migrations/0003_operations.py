@@ -314,6 +314,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='dagrun',
+            index=models.Index(fields=['dag', 'logical_date'], name='dagrun_date'),
+        ),
+        migrations.AddIndex(
+            model_name='dagrun',
             index=models.Index(condition=models.Q(('state', 'pending')), fields=['dag', 'id'], name='dagrun_waiting'),
         ),
         migrations.AddIndex(

@@ -129,6 +129,7 @@ class DagRun(models.Model):
         indexes = [
             models.Index(fields=["state"], condition=Q(ended_at__isnull=True), name="dagrun_unfinished"),
             models.Index(fields=["dag", "-id"], name="dagrun_of_dag"),
+            models.Index(fields=["dag", "logical_date"], name="dagrun_date"),
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="dagrun_child"),
             models.Index(fields=["dag", "id"], condition=Q(state="pending"), name="dagrun_waiting"),
             models.Index(fields=["late_at"], condition=Q(late_at__isnull=False), name="dagrun_late"),

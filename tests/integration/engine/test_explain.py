@@ -8,9 +8,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from tests.support.hands import Done, Fail, Spawn, dag, do, held, start, states
+from tests.support.hands import Defer, Done, Expand, Fail, Spawn, dag, do, held, start, states
 from workflows.conf import conf
 from workflows.core.errors import UnknownRun, UnknownTask
+from workflows.core.outcome import Question
 from workflows.engine import control, health, plans, transitions
 from workflows.engine.explain import Explanation, Verdict, explain_run, explain_task
 from workflows.engine.publish import publish
@@ -96,14 +97,19 @@ def test_a_paused_dag_holds_no_run_that_exists() -> None:
 
 
 def test_a_pending_run_says_who_is_before_it() -> None:
-    first = start(dag(a={}) | {"config": {"max_active_runs": 1}})
-    other = DagRun.objects.create(dag_id=first.dag_id, version_id=first.version_id)
+    first, other = (start(dag(a={}) | {"config": {"max_active_runs": 1}}) for _ in range(2))
     for found in (explain_run(other.pk), explain_task(other.pk, "a")):
         name, says = closed(found)
         assert name == "turn"
         assert f"max_active_runs is 1, and run {first.pk} go" in says
     with pytest.raises(UnknownTask):
         explain_task(other.pk, "nothing")
+    third = start(dag(a={}) | {"config": {"max_active_runs": 1}})
+    assert explain_run(third.pk).says.endswith("; 1 pending before it")
+    DagRun.objects.filter(pk=third.pk).update(priority=9)
+    assert "before it" not in explain_run(third.pk).says
+    control.pause_run(other.pk)
+    assert closed(explain_run(other.pk))[0] == "paused"
 
 
 def test_a_retry_says_when_and_who_starts_it() -> None:
@@ -130,6 +136,29 @@ def test_a_deferred_task_names_its_child() -> None:
     assert f"run {child.pk} of child" in explain_run(run.pk).says
 
 
+def test_a_wait_says_until_when_and_an_approval_whom_it_asks() -> None:
+    wait = {"type": "wait", "parameters": {"for": 60}}
+    ask = {"type": "approval", "parameters": {"prompt": "Go?"}}
+    run = start(dag(w=wait, free=ask, named=ask))
+    do(run, "w", Defer(until=60.0, message="for a minute"))
+    do(run, "free", Defer(question=Question(prompt="Go?")))
+    do(run, "named", Defer(question=Question(prompt="Go?", users=("ann",), groups=("ops",))))
+    name, says = closed(explain_task(run.pk, "w"))
+    assert (name, says.startswith("it waits (for a minute) for ")) == ("deferred", True)
+    assert "it waits for an answer from whoever may operate runs" in explain_task(run.pk, "free").says
+    assert "it waits for an answer from ann and group ops" in explain_task(run.pk, "named").says
+    run_sql("UPDATE workflows_taskexecution SET wake_at = now() - interval '3 s' WHERE task_id = 'w'")
+    assert "the time came 3" in explain_task(run.pk, "w").says
+
+
+def test_a_mapped_task_counts_its_items() -> None:
+    run = start(dag(m={"foreach": [1, 2, 3]}))
+    do(run, "m", Expand(items=(1, 2, 3)))
+    name, says = closed(explain_task(run.pk, "m"))
+    assert (name, says) == ("deferred", "it waits for its items: 0 of 3 have settled (3 queued)")
+    assert closed(explain_task(run.pk, "m", 1))[0] == "workers"
+
+
 def test_a_held_task_says_which_limit_is_full() -> None:
     from workflows.models import NodePool
 
@@ -151,6 +180,9 @@ def test_a_queued_task_needs_broker_worker_and_message(monkeypatch: pytest.Monke
     assert (name, "no live worker takes queue celeriac" in says) == ("workers", True)
     mine = node(heartbeat_at=timezone.now() - timezone.timedelta(seconds=conf.LEASE_SECONDS + 5))
     assert "w@host fell silent" in explain_task(run.pk, "a").says
+    Node.objects.filter(pk=mine.pk).update(heartbeat_at=timezone.now(), stalled_at=timezone.now())
+    assert "w@host is alive and takes nothing" in explain_task(run.pk, "a").says
+    Node.objects.filter(pk=mine.pk).update(stalled_at=None)
     Node.objects.filter(pk=mine.pk).update(heartbeat_at=timezone.now(), running=2)
     assert closed(explain_task(run.pk, "a")) == ("workers", "every process of w@host is busy (2 of 2)")
     Node.objects.filter(pk=mine.pk).update(running=1)

@@ -42,16 +42,24 @@ def workers(facts: TaskFacts) -> Seen:
     there = list(Node.objects.filter(stopped_at__isnull=True, queues__contains=[queue]).order_by("name"))
     alive = [node for node in there if node.heartbeat_at > since]
     silent = [node.name for node in there if node.heartbeat_at <= since]
+    idle = [node.name for node in alive if node.stalled_at is not None]
+    alive = [node for node in alive if node.stalled_at is None]
     busy, size = sum(n.running for n in alive), sum(n.concurrency for n in alive)
-    data: dict[str, Any] = {"queue": queue, "nodes": [node.name for node in alive[:100]], "silent": silent[:100]}
+    data: dict[str, Any] = {
+        "queue": queue,
+        "nodes": [node.name for node in alive[:100]],
+        "silent": silent[:100],
+        "stalled": idle,
+    }
     if not alive:
-        more = f" ({listed(silent, MOST)} fell silent)" if silent else ""
+        found = [f"{name} fell silent" for name in silent] + [f"{name} is alive and takes nothing" for name in idle]
+        more = f" ({listed(found, MOST)})" if found else ""
         return blocked(f"no live worker takes queue {queue}{more}: start one with `-Q {queue}`", **data)
-    names = listed([node.name for node in alive], MOST)
+    told = listed(names, MOST)
     data |= {"running": busy, "concurrency": size}
     if busy >= size:
-        return blocked(f"every process of {names} is busy ({busy} of {size})", **data)
-    return passed(f"{names} takes queue {queue}, with {busy} of {size} processes busy", **data)
+        return blocked(f"every process of {told} is busy ({busy} of {size})", **data)
+    return passed(f"{told} takes queue {queue}, with {busy} of {size} processes busy", **data)
 
 
 def message(facts: TaskFacts) -> Seen:

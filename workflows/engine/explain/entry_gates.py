@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+
 from workflows.engine.explain.facts import RunFacts, Seen, blocked, passed
 from workflows.engine.explain.words import MOST, listed, moment, span
 from workflows.models import DagRun
@@ -30,7 +33,9 @@ def turn(facts: RunFacts) -> Seen:
     limit = facts.plan.max_active_runs
     same = DagRun.objects.filter(dag_id=run.dag_id)
     holders = list(same.filter(state="running").order_by("id").values_list("pk", flat=True)[: MOST + 1])
-    before = same.filter(state="pending", pk__lt=run.pk).count()
+    mine = 5 if run.priority is None else run.priority
+    waiting = same.filter(state="pending", paused_at__isnull=True).annotate(rank=Coalesce("priority", 5))
+    before = waiting.filter(Q(rank__gt=mine) | Q(rank=mine, pk__lt=run.pk)).count()
     data: dict[str, Any] = {"max_active_runs": limit, "active_runs": holders[:MOST], "pending_before": before}
     if limit is None or len(holders) < limit:
         return blocked(f"run {run.pk} is to start: the reconciler starts it at its next sweep", **data)

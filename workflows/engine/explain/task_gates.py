@@ -148,11 +148,16 @@ def deferral(facts: TaskFacts) -> Seen:
     for look in (_for_items, _for_child, _for_answer):
         if found := look(facts):
             return blocked(found[0], **found[1])
-    wake = facts.task.wake_at
+    wake, message = facts.task.wake_at, facts.task.message[:500]
+    what = f"it waits ({message})" if message else "it waits"
     if wake is None:
-        return blocked("it waits for something outside, and is woken from there")
-    when = f"in {span(facts.since(wake))}" if wake > facts.now else f"due since {span(facts.since(wake))}"
-    return blocked(f"it looks again {when}, at {moment(wake)}", wake_at=wake, message=facts.task.message[:500])
+        return blocked(f"{what} for something outside, and is woken from there", message=message)
+    if wake > facts.now:
+        return blocked(
+            f"{what} for {span(facts.since(wake))} more, until {moment(wake)}", wake_at=wake, message=message
+        )
+    late = f"{what}; the time came {span(facts.since(wake))} ago{delivery.sweeping()}"
+    return blocked(late, wake_at=wake, message=message)
 
 
 def _for_items(facts: TaskFacts) -> tuple[str, dict[str, Any]] | None:
@@ -185,7 +190,7 @@ def _for_answer(facts: TaskFacts) -> tuple[str, dict[str, Any]] | None:
     data = {"approval": asked.pk, "users": asked.users, "groups": asked.groups, "asked_at": asked.created_at}
     if asked.answered_at is not None:
         return f"its question was answered{delivery.sweeping()}", data
-    whom = who if who != "none" else "whoever may approve"
+    whom = who if who != "none" else "whoever may operate runs"
     return f"it waits for an answer from {whom}, since {moment(asked.created_at)}", data
 
 
