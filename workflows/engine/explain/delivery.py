@@ -45,12 +45,8 @@ def workers(facts: TaskFacts) -> Seen:
     idle = [node.name for node in alive if node.stalled_at is not None]
     alive = [node for node in alive if node.stalled_at is None]
     busy, size = sum(n.running for n in alive), sum(n.concurrency for n in alive)
-    data: dict[str, Any] = {
-        "queue": queue,
-        "nodes": [node.name for node in alive[:100]],
-        "silent": silent[:100],
-        "stalled": idle,
-    }
+    names = [node.name for node in alive]
+    data: dict[str, Any] = {"queue": queue, "nodes": names[:100], "silent": silent[:100], "stalled": idle[:100]}
     if not alive:
         found = [f"{name} fell silent" for name in silent] + [f"{name} is alive and takes nothing" for name in idle]
         more = f" ({listed(found, MOST)})" if found else ""

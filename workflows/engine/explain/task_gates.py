@@ -148,16 +148,18 @@ def deferral(facts: TaskFacts) -> Seen:
     for look in (_for_items, _for_child, _for_answer):
         if found := look(facts):
             return blocked(found[0], **found[1])
+    return _for_the_time(facts)
+
+
+def _for_the_time(facts: TaskFacts) -> Seen:
     wake, message = facts.task.wake_at, facts.task.message[:500]
     what = f"it waits ({message})" if message else "it waits"
     if wake is None:
         return blocked(f"{what} for something outside, and is woken from there", message=message)
+    away = span(facts.since(wake))
     if wake > facts.now:
-        return blocked(
-            f"{what} for {span(facts.since(wake))} more, until {moment(wake)}", wake_at=wake, message=message
-        )
-    late = f"{what}; the time came {span(facts.since(wake))} ago{delivery.sweeping()}"
-    return blocked(late, wake_at=wake, message=message)
+        return blocked(f"{what} for {away} more, until {moment(wake)}", wake_at=wake, message=message)
+    return blocked(f"{what}; the time came {away} ago{delivery.sweeping()}", wake_at=wake, message=message)
 
 
 def _for_items(facts: TaskFacts) -> tuple[str, dict[str, Any]] | None:
