@@ -1,9 +1,8 @@
-"""The launch form of a DAG: its declared parameters, prefilled, and one run for one form."""
+"""The launch form of a DAG: a field for each declared parameter, and one run for one form."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -22,9 +21,8 @@ from django.utils.translation import gettext_lazy
 
 from workflows.admin import show
 from workflows.admin.bases import may, refill
-from workflows.core import templating
+from workflows.admin.values_form import ValuesForm
 from workflows.core.errors import BadParams, CeleriacError, IdempotencyConflict
-from workflows.core.spec import ParamSpec
 from workflows.engine import launch, plans
 from workflows.models import Dag, DagRun, DagVersion
 
@@ -33,13 +31,13 @@ if TYPE_CHECKING:
 
 
 class LaunchForm(forms.Form):
-    """Parameters as JSON. `ticket` makes a form that is sent twice start one run."""
+    """Parameters as JSON, for what the fields cannot say. `ticket` makes a form that is sent twice start one run."""
 
     params = forms.CharField(
         label=gettext_lazy("Parameters"),
-        help_text=gettext_lazy("A JSON object. What is left out gets its default."),
+        help_text=gettext_lazy("A JSON object. What stands here goes before the fields above."),
         required=False,
-        widget=forms.Textarea(attrs={"rows": 8, "class": "code", "spellcheck": "false"}),
+        widget=forms.Textarea(attrs={"rows": 6, "class": "code", "spellcheck": "false"}),
     )
     ticket = forms.UUIDField(widget=forms.HiddenInput)
 
@@ -107,44 +105,39 @@ def page(admin: DagAdmin, request: HttpRequest, dag: Dag) -> HttpResponse:
         admin.message_user(request, str(error), messages.ERROR)
         return HttpResponseRedirect(reverse("admin:workflows_dag_change", args=[dag.pk]))
     specs = plans.params_of(version.pk)
-    form = LaunchForm(request.POST or None, initial={"params": prefilled(specs), "ticket": uuid4()})
-    if request.method == "POST" and form.is_valid():
-        run = _launch(request, form, version)
+    form = LaunchForm(request.POST or None, initial={"ticket": uuid4()})
+    values = ValuesForm(specs, request.POST or None, defaults=_defaults(version), kind="params")
+    if request.method == "POST" and form.is_valid() and values.is_valid():
+        run = _launch(request, form, values, version)
         if run is not None:
             admin.message_user(request, _("Run %d has started.") % run.pk, messages.SUCCESS)
             return HttpResponseRedirect(reverse("admin:workflows_dagrun_change", args=[run.pk]))
     title = _("Run %s now") % dag.dag_id
-    context = admin.page_context(
-        request, title=title, dag=dag, version=version, form=form, declared=list(specs.items())
-    )
+    context = admin.page_context(request, title=title, dag=dag, version=version, form=form, values=values)
     return TemplateResponse(request, "workflows/admin/launch.html", context)
 
 
-def prefilled(specs: Mapping[str, ParamSpec]) -> str:
-    """The declared parameters with their defaults; required ones are null, for the reader to fill in.
-
-    Templated defaults are left out: they depend on the run.
-    """
-    values = {
-        name: spec.default for name, spec in specs.items() if spec.required or not templating.is_template(spec.default)
-    }
-    return show.pretty(values)
+def _defaults(version: DagVersion) -> dict[str, Any]:
+    """The defaults as a run would have them that starts now."""
+    properties = launch.params_schema(version.dag.dag_id, version.pk)["properties"]
+    return {name: schema["default"] for name, schema in properties.items() if "default" in schema}
 
 
-def _launch(request: HttpRequest, form: LaunchForm, version: DagVersion) -> DagRun | None:
+def _launch(request: HttpRequest, form: LaunchForm, values: ValuesForm, version: DagVersion) -> DagRun | None:
     user = request.user if isinstance(request.user, AbstractBaseUser) else None
     try:
         # on_commit: a host project may wrap every request in a transaction.
         return launch.launch(
             version,
-            params=form.cleaned_data["params"],
+            params={**values.given(), **form.cleaned_data["params"]},
             trigger="manual",
             external_id=f"admin:{form.cleaned_data['ticket']}",
             user=user,
             on_commit=True,
         )
     except BadParams as error:
-        for problem in error.problems:
+        as_json = [p for p in error.problems if p.path.removeprefix("params.") in form.cleaned_data["params"]]
+        for problem in [*as_json, *values.place(p for p in error.problems if p not in as_json)]:
             form.add_error("params", f"{problem.path.removeprefix('params.')}: {problem.message}")
     except IdempotencyConflict as error:
         run_id = error.facts["run_id"]

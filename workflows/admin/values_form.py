@@ -27,14 +27,19 @@ class ValuesForm(forms.Form):
         data: Mapping[str, Any] | None = None,
         *,
         given: Mapping[str, Any] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        kind: str = "values",
     ) -> None:
+        """`given` is filled in; `defaults` are those to show, where they differ from the declared ones; `kind` begins
+        the paths of problems with these values."""
         self.specs = specs
+        self.kind = f"{kind}."
         initial = {
             f"{_PREFIX}{name}": _text(specs[name], value) for name, value in (given or {}).items() if name in specs
         }
         super().__init__(data, initial=initial)
         for name, spec in specs.items():
-            self.fields[f"{_PREFIX}{name}"] = _field(name, spec)
+            self.fields[f"{_PREFIX}{name}"] = _field(name, spec, (defaults or {}).get(name, spec.default))
 
     def given(self) -> dict[str, Any]:
         """The values that were filled in, read by the declared type of each."""
@@ -49,8 +54,8 @@ class ValuesForm(forms.Form):
         """Put each problem with a value to its field; gives back the others."""
         rest = []
         for problem in problems:
-            name = problem.path.removeprefix("values.").split(".")[0].split("[")[0]
-            if problem.path.startswith("values.") and name in self.specs:
+            name = problem.path.removeprefix(self.kind).split(".")[0].split("[")[0]
+            if problem.path.startswith(self.kind) and name in self.specs:
                 self.add_error(f"{_PREFIX}{name}", problem.message)
             else:
                 rest.append(problem)
@@ -67,11 +72,13 @@ def _text(spec: ParamSpec, value: Any) -> str:
     return value if isinstance(value, str) and spec.type == "string" else json.dumps(value, ensure_ascii=False)
 
 
-def _field(name: str, spec: ParamSpec) -> forms.Field:
+def _field(name: str, spec: ParamSpec, default: Any) -> forms.Field:
     label = spec.title or name
     hints = [spec.description] if spec.description else []
-    if not spec.required and spec.default is not None:
-        hints.append(_("Left empty: %s") % shown(spec.default))
+    if not spec.required and default is not None:
+        hints.append(_("Left empty: %s") % shown(default))
+    elif spec.required:
+        hints.append(_("Must be given."))
     common: dict[str, Any] = {"label": label, "help_text": " ".join(hints), "required": False}
     if spec.enum is not None or spec.type == "boolean":
         values = spec.enum if spec.enum is not None else (True, False)

@@ -132,13 +132,17 @@ def test_old_content_becomes_current_again(publisher: Client, dag: Dag) -> None:
 
 def start_form(client: Client, dag: Dag) -> dict[str, str]:
     form = client.get(page("dag_run", dag.pk)).context["form"]
-    return {"params": form.initial["params"], "ticket": str(form.initial["ticket"])}
+    return {"ticket": str(form.initial["ticket"])}
 
 
 def test_run_now_starts_one_run(starter: Client, dag: Dag) -> None:
     sent = start_form(starter, dag)
-    assert sent["params"] == '{\n  "rows": 3\n}'
-    answer = starter.post(page("dag_run", dag.pk), {**sent, "params": '{"rows": 7, "day": "2025-01-31"}'})
+    form = starter.get(page("dag_run", dag.pk)).content.decode()
+    assert "Left empty: 3" in form
+    assert re.search(r"Left empty: &quot;20\d\d-\d\d-\d\d&quot;", form), "as a run would have it now"
+    assert 'type="date"' in form
+    typed = {"value_rows": "5", "value_day": "2025-01-31"}
+    answer = starter.post(page("dag_run", dag.pk), {**sent, **typed, "params": '{"rows": 7}'})
     run = DagRun.objects.get()
     assert answer.headers["Location"] == page("dagrun_change", run.pk)
     assert run.params == {"day": "2025-01-31", "rows": 7}
@@ -174,6 +178,16 @@ def test_parameters_that_do_not_fit_are_told(starter: Client, dag: Dag, params: 
     answer = starter.post(page("dag_run", dag.pk), {"params": params, "ticket": str(uuid4())})
     assert answer.status_code == 200
     assert told in answer.content.decode()
+    assert not DagRun.objects.exists()
+
+
+def test_a_value_that_does_not_fit_is_told_at_its_field(starter: Client, dag: Dag) -> None:
+    sent = {"ticket": str(uuid4()), "value_rows": "0", "value_day": "soon"}
+    answer = starter.post(page("dag_run", dag.pk), sent)
+    assert dict(answer.context["values"].errors) == {
+        "value_day": ['must be a date such as 2025-01-31, not "soon"'],
+        "value_rows": ["must be at least 1, not 0"],
+    }
     assert not DagRun.objects.exists()
 
 
