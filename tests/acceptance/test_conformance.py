@@ -26,9 +26,9 @@ RULES = [
 ]
 
 
-def scripted(chance: random.Random) -> list[Scripted]:
-    """A random script: mixed rules, failures, retries, conditions, branches."""
-    edges = random_edges(chance, chance.randint(3, 28))
+def scripted(chance: random.Random, most: int = 28) -> list[Scripted]:
+    """A random script of at most so many tasks: mixed rules, failures, retries, conditions, branches."""
+    edges = random_edges(chance, chance.randint(3, most))
     ids = [f"t{i}" for i in range(len(edges))]
     below: dict[int, list[int]] = {i: [j for j, ups in enumerate(edges) if i in ups] for i in range(len(edges))}
     tasks = []
