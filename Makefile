@@ -16,7 +16,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-all chaos chaos-long lint format format-check types arch migrations-check schema-check \
-	bench bench-once ci lock clean install install-dev
+	mutation bench bench-once ci lock clean install install-dev
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ migrations-check: install-dev ## Check that the models and the migrations agree
 schema-check: install-dev ## Check that api/openapi.yaml is what the code makes, without a warning
 	@$(MANAGE) spectacular --validate --fail-on-warn | diff -u api/openapi.yaml - \
 		|| { echo "Run: $(MANAGE) spectacular --validate --fail-on-warn --file api/openapi.yaml"; exit 1; }
+
+mutation: install-dev ## Make small wrongs in the state machine, one at a time, and see whether the tests notice (an hour)
+	$(BIN)/python -m tests.mutation.run $(ARGS)
 
 bench: install-dev ## Measure against the references, three interleaved repetitions
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
