@@ -51,7 +51,7 @@ def workers(facts: TaskFacts) -> Seen:
         found = [f"{name} fell silent" for name in silent] + [f"{name} is alive and takes nothing" for name in idle]
         more = f" ({listed(found, MOST)})" if found else ""
         return blocked(f"no live worker takes queue {queue}{more}: start one with `-Q {queue}`", **data)
-    told = listed(names, MOST)
+    told = listed([node.name for node in alive], MOST)
     data |= {"running": busy, "concurrency": size}
     if busy >= size:
         return blocked(f"every process of {told} is busy ({busy} of {size})", **data)
