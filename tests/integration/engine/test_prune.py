@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,6 +165,17 @@ def _january(days: int) -> backfill.Wanted:
     publish(dag(a={}))
     first = datetime(2025, 1, 1, tzinfo=UTC)
     return backfill.Wanted(dag_id="d", start=first, end=first + timedelta(days=days - 1), every=DAY)
+
+
+def test_no_table_that_names_runs_or_tasks_is_forgotten() -> None:
+    source = Path(prune.__file__).read_text()
+    named = {
+        relation.related_model._meta.db_table
+        for model in (DagRun, TaskExecution)
+        for relation in model._meta.related_objects
+    }
+    assert len(named) > 5
+    assert not {table for table in named if table not in source}
 
 
 def test_a_run_whose_callback_is_still_to_be_sent_stays() -> None:
