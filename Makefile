@@ -5,6 +5,7 @@ VENV ?= .venv
 DEMO ?= examples/repository_report.yaml
 # More arguments: `make up ARGS="--port 9000"`, `make test ARGS="-k compiler -x"`.
 ARGS ?=
+SHOW_SECONDS ?= 300
 
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
@@ -38,6 +39,10 @@ chaos: install-dev ## 5,000 tasks under 100 faults, then the same without a reco
 
 chaos-long: install-dev ## Round after round under faults, each added to tests/chaos/ledger.jsonl: ARGS="--hours 1"
 	$(BIN)/python -m tests.chaos.harness --long $(ARGS)
+
+schedules-show: install-dev ## Three beats on a schedule of every second, for SHOW_SECONDS (300): each second has its run, once
+	CELERIAC_SCHEDULE_SECONDS=$(SHOW_SECONDS) $(BIN)/python -m pytest -s tests/acceptance/test_schedules.py \
+		-k three_beats $(ARGS)
 
 lint: install-dev ## Check style and common mistakes
 	$(BIN)/ruff check .

@@ -200,10 +200,10 @@ class Stack:
         """`manage.py reconcile --forever`."""
         return self._add(name, self._manage("reconcile", "--forever"), env=env, wait=False)
 
-    def beat(self, *, env: Mapping[str, str] | None = None) -> LiveProcess:
-        """Celery Beat with the database scheduler."""
+    def beat(self, name: str = "beat", *, env: Mapping[str, str] | None = None) -> LiveProcess:
+        """Celery Beat with the database scheduler; any number of them."""
         command = self._celery("beat", "-l", "INFO", "--pidfile=")
-        return self._add("beat", command, env=env, wait=False)
+        return self._add(name, command, env=env, wait=False)
 
     def web(self, *, env: Mapping[str, str] | None = None) -> LiveProcess:
         """The web process; its address is then in `web_url`."""
