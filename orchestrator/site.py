@@ -17,6 +17,7 @@ _ORDER = (
     "Dag",
     "DagVersion",
     "DagRun",
+    "Schedule",
     "Approval",
     "TaskExecution",
     "TaskAttempt",

@@ -18,7 +18,17 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from workflows.admin import backfilling, deleting, filters, launching, publishing, show, version_page
+from workflows.admin import (
+    backfilling,
+    deleting,
+    filters,
+    hooking,
+    launching,
+    publishing,
+    schedule,
+    show,
+    version_page,
+)
 from workflows.admin.bases import EMPTY, ReadOnlyAdmin, link_to, list_url, may, moment
 from workflows.engine import control
 from workflows.models import Dag, DagRun, DagVersion
@@ -79,6 +89,7 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
             path("<int:pk>/backfill/", view(self.backfill_view), name="workflows_dag_backfill"),
             path("<int:pk>/delete-softly/", view(self.delete_softly_view), name="workflows_dag_delete_softly"),
             path("<int:pk>/restore/", view(self.restore_view), name="workflows_dag_restore"),
+            path("<int:pk>/webhook/", view(self.hook_view), name="workflows_dag_hook"),
             path("<int:pk>/pause/", view(self.pause_view), name="workflows_dag_pause"),
             path("<int:pk>/resume/", view(self.resume_view), name="workflows_dag_resume"),
             *super().get_urls(),
@@ -183,6 +194,7 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
             may_backfill=live and dag.current_version_id and backfilling.may_start(request),
             may_delete=live and may(request, "delete_dag"),
             may_restore=not live and may(request, "delete_dag"),
+            **schedule.facts_of(dag, request),
         )
         return TemplateResponse(request, "workflows/admin/dag.html", context)
 
@@ -211,6 +223,10 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
     def restore_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Bring a deleted DAG back."""
         return deleting.restore(self, request, get_object_or_404(Dag, pk=pk))
+
+    def hook_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The secret of the webhook."""
+        return hooking.page(self, request, get_object_or_404(Dag.objects.live(), pk=pk))
 
     def pause_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Pause from the DAG's page."""

@@ -11,8 +11,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from workflows.admin import filters, show
-from workflows.admin.bases import EMPTY, BigTableAdmin, link_to, moment
-from workflows.models import Event, LogChunk
+from workflows.admin.bases import EMPTY, BigTableAdmin, ReadOnlyAdmin, link_to, moment
+from workflows.models import Event, EventCursor, LogChunk
 
 _EXCERPT = 160
 _AT = moment("at", _("at"))
@@ -82,3 +82,10 @@ class LogChunkAdmin(BigTableAdmin[LogChunk]):
     @admin.display(description=_("text"))
     def whole_text(self, chunk: LogChunk) -> SafeString:
         return format_html('<pre class="log">{}</pre>', show.log_text(chunk.text))
+
+
+@admin.register(EventCursor)
+class EventCursorAdmin(ReadOnlyAdmin[EventCursor]):
+    """How far each reader of the events has come."""
+
+    list_display = ("name", "seq", _AT)

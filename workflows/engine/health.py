@@ -244,7 +244,8 @@ def beat() -> Iterator[Check]:
 
 
 _SCHEDULES = """
-SELECT count(*), count(*) FILTER (WHERE s.next_at < now() - make_interval(secs => %s))
+SELECT count(*), count(*) FILTER (
+       WHERE s.next_at < now() - make_interval(secs => %s) AND s.message NOT LIKE '%% waits for run %%')
   FROM workflows_schedule s JOIN workflows_dag d ON d.id = s.dag_id
  WHERE d.deleted_at IS NULL AND d.paused_at IS NULL
 """

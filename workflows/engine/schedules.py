@@ -146,6 +146,11 @@ def upcoming(spec: ScheduleSpec, dag_id: str, *, count: int, after: datetime | N
     ]
 
 
+def zone(spec: ScheduleSpec) -> ZoneInfo:
+    """The zone of a schedule."""
+    return schedule.zone_of(spec.timezone)
+
+
 def words(spec: ScheduleSpec) -> str:
     """A schedule in one line, for people."""
     return " ".join(_words(spec))

@@ -24,6 +24,7 @@ from workflows.engine.launch import Origin, launch_once
 from workflows.models import DagRun, Schedule
 
 log = logging.getLogger(__name__)
+WAITS = " waits for run "  # in a schedule's message while it does; `engine.health` looks for it
 _DUE = """
 SELECT s.id FROM workflows_schedule s JOIN workflows_dag d ON d.id = s.dag_id
  WHERE s.next_at <= now() AND d.paused_at IS NULL AND d.deleted_at IS NULL
@@ -95,7 +96,7 @@ def _deal_with(row: Schedule, spec: ScheduleSpec, found: Due, now: datetime) -> 
     if going and spec.overlap != "allow":
         # A time that was missed and is to be made good is neither skipped nor does it end the one before.
         if spec.overlap == "queue" or found.missed:
-            _wait(row, f"{_text(found.date)} waits for run {going[0]}", row.waiting_at if found.missed else now)
+            _wait(row, f"{_text(found.date)}{WAITS}{going[0]}", row.waiting_at if found.missed else now)
             return Step()
         if spec.overlap == "skip":
             _pass(row, spec, found, f"{_text(found.date)} was skipped: run {going[0]} was still going")
@@ -128,7 +129,7 @@ def _pass(row: Schedule, spec: ScheduleSpec, found: Due, message: str) -> None:
     """The date is dealt with."""
     row.cursor = found.date
     row.next_at = schedules.next_start(spec, row.dag.dag_id, found.date)
-    if message:
+    if message or WAITS in row.message:
         row.message = message
     row.save(update_fields=["cursor", "next_at", "message"])
 

@@ -20,6 +20,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "orders",
+    "django_celery_beat",  # Celeriac keeps beat's entries of schedules there
     "workflows",  # Celeriac
 ]
 

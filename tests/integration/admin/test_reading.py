@@ -19,7 +19,7 @@ from workflows.models import BrokerMark, DagRun, DagVersion, Event, LogChunk, No
 
 MODELS = (
     *("dag", "dagversion", "dagrun", "taskexecution", "taskattempt"),
-    *("event", "logchunk", "nodepool", "node", "brokermark", "approval", "backfill", "backfilldate"),
+    *("event", "logchunk", "nodepool", "node", "brokermark", "approval", "backfill", "backfilldate", "schedule"),
 )
 
 

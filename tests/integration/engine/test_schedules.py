@@ -355,6 +355,7 @@ def test_queue_lets_each_wait_for_the_one_before(grace: Callable[[float], None])
         assert ticking.tick(row.pk) == 1
         assert ticking.tick(row.pk) == 0
         row.refresh_from_db()
+        assert ("waits for run" in row.message) == (number < 3)
         grace(0)  # what waits was seen in time, and is not missed, however late it is by now
         do(DagRun.objects.order_by("-id")[0], "a")
         assert DagRun.objects.count() == number
