@@ -259,6 +259,12 @@ def test_many_reconcilers_start_each_date_once() -> None:
     assert progress(row) == {"running": 30}
 
 
+def test_backfills_share_what_one_sweep_starts() -> None:
+    rows = [backfill.start(wanted(40, concurrency=40, which="all")) for _ in range(2)]
+    assert backfill.advance() == 50
+    assert [progress(row) for row in rows] == [{"waiting": 15, "running": 25}] * 2
+
+
 def test_a_pruned_run_does_not_run_again() -> None:
     row = backfill.start(wanted(2, concurrency=2))
     sweep()

@@ -19,16 +19,17 @@ from workflows.engine.backfill.progress import OUTCOME
 from workflows.models import Backfill, BackfillDate, Dag, DagRun
 
 log = logging.getLogger(__name__)
-BATCH = 50  # runs of one backfill that one sweep starts
+BATCH = 50  # runs that one sweep starts, of all backfills together: its other repairs must not wait for long
 
 
 def advance() -> int:
     """One look at every running backfill; returns how many dates moved. A backfill that fails does not hold others."""
     moved = 0
     running = sql.run("SELECT id FROM workflows_backfill WHERE state = 'running' ORDER BY id LIMIT 500")
+    share = max(1, BATCH // max(1, len(running)))
     for (pk,) in running:
         try:
-            moved += advance_one(pk)
+            moved += advance_one(pk, share)
         except Exception as error:
             if sql.is_lost(error):
                 raise
@@ -36,12 +37,12 @@ def advance() -> int:
     return moved
 
 
-def advance_one(pk: int) -> int:
+def advance_one(pk: int, most: int = BATCH) -> int:
     """Start what one backfill may start now; returns how many dates moved."""
-    for moved in range(BATCH):
+    for moved in range(most):
         if not _step(pk):
             return moved
-    return BATCH
+    return most
 
 
 def _step(pk: int) -> bool:
