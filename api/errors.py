@@ -56,6 +56,7 @@ STATUS_OF: Mapping[type[CeleriacError], tuple[HTTPStatus, str]] = {
     core.MayNotAnswer: (HTTPStatus.FORBIDDEN, "may_not_answer"),
     core.ApprovalClosed: (HTTPStatus.CONFLICT, "approval_closed"),
     core.BadPool: (HTTPStatus.UNPROCESSABLE_ENTITY, "bad_pool"),
+    core.PoolExists: (HTTPStatus.CONFLICT, "pool_exists"),
     core.NothingToDo: (HTTPStatus.CONFLICT, "nothing_to_do"),
     core.TasksAtWork: (HTTPStatus.CONFLICT, "tasks_at_work"),
     core.PartOfAnotherRun: (HTTPStatus.CONFLICT, "part_of_another_run"),
