@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from workflows.admin import filters, run_actions, run_page, show, version_page
+from workflows.admin import filters, run_actions, run_page, show, surgery_pages, version_page
 from workflows.admin.bases import BigTableAdmin, link_to, live_part, may, moment
 from workflows.models import DagRun
 
@@ -39,7 +39,7 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
     list_filter = (filters.DeletedFilter, "state", filters.ProgressFilter, "trigger", "reason", "created_at")
     search_fields = ("=id", "dag__dag_id", "external_id")
     search_help_text = _("Run number, DAG id or external id.")
-    actions = ("cancel_runs", "pause_runs", "resume_runs", "delete_runs", "restore_runs")
+    actions = ("retry_runs", "cancel_runs", "pause_runs", "resume_runs", "delete_runs", "restore_runs")
 
     def has_control_permission(self, request: HttpRequest) -> bool:
         """Whether the user may cancel, pause and resume."""
@@ -67,6 +67,10 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
                     name=f"workflows_dagrun_{place.replace('-', '_')}",
                 )
                 for name, place in ((name, _PLACES.get(name, name)) for name in run_actions.VERBS)
+            ),
+            *(
+                path(f"<int:pk>/{cut.name}/", view(self.surgery_view), {"name": cut.name}, name=cut.view)
+                for cut in surgery_pages.CUTS.values()
             ),
             *super().get_urls(),
         ]
@@ -104,6 +108,11 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
         return show.duration(run.started_at, run.ended_at)
 
     # Actions
+
+    @admin.action(description=_("Retry what failed…"), permissions=["control"])
+    def retry_runs(self, request: HttpRequest, queryset: QuerySet[DagRun]) -> HttpResponse:
+        """Run again what did not succeed, after a preview."""
+        return surgery_pages.answer_many(self, request, queryset, "retry")
 
     @admin.action(description=_("Cancel…"), permissions=["control"])
     def cancel_runs(self, request: HttpRequest, queryset: QuerySet[DagRun]) -> HttpResponse:
@@ -157,3 +166,7 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
         """Cancel, pause or resume from the run's page."""
         runs = self.get_queryset(request).filter(pk=get_object_or_404(DagRun, pk=pk).pk)
         return run_actions.answer(self, request, runs, verb, back=reverse("admin:workflows_dagrun_change", args=[pk]))
+
+    def surgery_view(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """Retry, run again or mark, from the run's page."""
+        return surgery_pages.answer(self, request, get_object_or_404(self.get_queryset(request), pk=pk), name)

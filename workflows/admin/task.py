@@ -33,13 +33,13 @@ class TaskExecutionAdmin(BigTableAdmin[TaskExecution]):
         moment("started_at", _("started")),
         "took",
     )
-    list_filter = ("state", filters.ProgressFilter, "reason", "started_at")
+    list_filter = ("state", filters.ProgressFilter, "held", "reason", "started_at")
     search_fields = ("=run__id", "task_id", "node")
     search_help_text = _("Run number, task id or node.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TaskExecution]:
         """With run and DAG, without outputs."""
-        return super().get_queryset(request).select_related("run__dag").defer("output", "run__params")
+        return super().get_queryset(request).select_related("run__dag").defer("output", "item", "run__params")
 
     def get_urls(self) -> list[URLPattern]:
         """The live part and the log as text, beside Django's own pages."""

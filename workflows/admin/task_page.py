@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from workflows.admin import show, version_page
 from workflows.admin.bases import may
-from workflows.admin.run_page import event_lines
+from workflows.admin.run_page import event_lines, may_cut
 from workflows.core.plan import PlannedTask
 from workflows.engine.explain import explain_task
 from workflows.models import LogChunk, TaskAttempt, TaskExecution
@@ -97,7 +97,10 @@ def context(request: HttpRequest, task: TaskExecution) -> dict[str, Any]:
         "attempts": [_attempt_line(row, attempt) for row in attempts],
         "neighbours": _neighbours(task, planned),
         "explanation": explain_task(task.run_id, task.task_id, task.map_index) if planned else None,
-        "output": show.pretty(task.output) if task.output is not None else "",
+        "item": show.pretty(task.item) if task.map_index >= 0 else "",
+        **_items(task, planned),
+        "may_cut": may_cut(request, task.run) and task.map_index < 0,
+        "output": show.pretty(task.output) if task.output is not None and not _is_mapped(task, planned) else "",
         "children": [
             {**row, "badge": show.badge(row["state"])}
             for row in task.child_runs.order_by("id").values("id", "state", "dag__dag_id")
@@ -132,18 +135,31 @@ def _planned(task: TaskExecution) -> PlannedTask | None:
     return plan.tasks[task.position] if plan else None
 
 
+def _is_mapped(task: TaskExecution, planned: PlannedTask | None) -> bool:
+    """Whether it stands for items; its own output only says how many there are."""
+    return planned is not None and planned.foreach is not None and task.map_index < 0
+
+
+def _items(task: TaskExecution, planned: PlannedTask | None) -> dict[str, Any]:
+    """Of a mapped task, its items by state."""
+    if not _is_mapped(task, planned):
+        return {"items": [], "item_count": 0}
+    rows = TaskExecution.objects.filter(run_id=task.run_id, position=task.position, map_index__gte=0).order_by()
+    counts = dict(rows.values_list("state").annotate(Count("pk")))
+    badges = [show.badge(state, count=counts[state]) for state in show.STATE_ORDER if state in counts]
+    return {"items": badges, "item_count": sum(counts.values())}
+
+
 def _neighbours(task: TaskExecution, planned: PlannedTask | None) -> list[Neighbours]:
     if planned is None:
         return []
     sides = ((_("Upstream"), planned.upstream), (_("Downstream"), planned.downstream))
     wanted = [position for _title, positions in sides for position in positions[:NEIGHBOURS_SHOWN]]
     rows: dict[int, list[Neighbour]] = {}
-    found = TaskExecution.objects.filter(run_id=task.run_id, position__in=wanted).order_by("position", "map_index")
-    for pk, position, map_index, task_id, state in found.values_list("pk", "position", "map_index", "task_id", "state")[
-        : 4 * NEIGHBOURS_SHOWN
-    ]:
-        name = task_id if map_index < 0 else f"{task_id}[{map_index}]"
-        rows.setdefault(position, []).append(Neighbour(id=pk, name=name, badge=show.badge(state)))
+    # Mapped tasks as one: their items, maybe thousands, are a page further.
+    found = TaskExecution.objects.filter(run_id=task.run_id, position__in=wanted, map_index=-1).order_by("position")
+    for pk, position, task_id, state in found.values_list("pk", "position", "task_id", "state"):
+        rows.setdefault(position, []).append(Neighbour(id=pk, name=task_id, badge=show.badge(state)))
     return [
         Neighbours(
             title=title,

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Protocol, TypeVar
 
@@ -110,6 +110,7 @@ class _ItemMoves:
     def __init__(self, run_id: int) -> None:
         self.run_id = run_id
         self._moves: dict[str, Counter[str]] = {}
+        self._last: dict[str, datetime] = {}
         self._at = time.monotonic()
 
     @cached_property
@@ -127,6 +128,7 @@ class _ItemMoves:
         """Count the event if it is an item's."""
         if event.task_id not in self._mapped or event.task_execution_id in self._groups:
             return False
+        self._last[event.task_id] = event.at
         self._moves.setdefault(event.task_id, Counter())[f"{event.old} → {event.new}" if event.old else event.new] += 1
         return True
 
@@ -142,7 +144,7 @@ class _ItemMoves:
             moves = self._moves.pop(name, None)
             if moves:
                 told = ", ".join(f"{count:,} {move}" for move, count in moves.items())
-                yield f"{datetime.now(UTC):%H:%M:%S.%f}"[:-3] + f" items of {name}: {told}"
+                yield f"{self._last[name]:%H:%M:%S.%f}"[:-3] + f" items of {name}: {told}"
 
 
 def _line(event: queries.EventRow | Event) -> str:

@@ -1,6 +1,6 @@
 """Metrics for Prometheus, read from PostgreSQL at each scrape: the same from any web process, and none is kept twice.
 
-Labels are queues, pools' nodes and states only: a run or a task as a label would grow without end.
+Labels are queues, pools, nodes and states only: a run or a task as a label would grow without end.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Sum
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from workflows.conf import conf
 from workflows.core.states import RunState, TaskState
-from workflows.models import BrokerMark, DagRun, Node, TaskExecution
+from workflows.models import BrokerMark, DagRun, Node, NodePool, TaskExecution
 
 ACTIVE = (TaskState.QUEUED, TaskState.RUNNING, TaskState.RETRYING, TaskState.DEFERRED)
 
@@ -28,6 +28,7 @@ class TablesCollector(Collector):
         """The metrics, now."""
         yield self._runs()
         yield from self._tasks()
+        yield from self._limits()
         yield from self._nodes()
         yield from self._sweep()
         yield self._dropped()
@@ -51,6 +52,22 @@ class TablesCollector(Collector):
                 oldest.add_metric([row["queue"]], max(0.0, (now - row["since"]).total_seconds()))
         yield tasks
         yield oldest
+
+    def _limits(self) -> Iterator[GaugeMetricFamily]:
+        held = GaugeMetricFamily(
+            "celeriac_tasks_held", "Queued tasks that wait until a limit has room.", labels=["queue"]
+        )
+        rows = TaskExecution.objects.filter(held=True).order_by().values_list("queue").annotate(Count("pk"))
+        for queue, count in rows:
+            held.add_metric([queue], count)
+        limit = GaugeMetricFamily("celeriac_pool_slots", "Slots that a pool has, where it is limited.", labels=["pool"])
+        used = GaugeMetricFamily("celeriac_pool_slots_used", "Slots that its tasks hold.", labels=["pool"])
+        admitted = TaskExecution.objects.filter(gated=True, held=False, state__in=(TaskState.QUEUED, TaskState.RUNNING))
+        taken = dict(admitted.order_by().values_list("queue").annotate(Sum("slots")))
+        for name, slots in NodePool.objects.filter(slots__isnull=False).values_list("name", "slots"):
+            limit.add_metric([name], slots or 0)
+            used.add_metric([name], taken.get(conf.queue_of(name), 0))
+        yield from (held, limit, used)
 
     def _nodes(self) -> Iterator[GaugeMetricFamily]:
         alive = GaugeMetricFamily("celeriac_node_up", "1 if the node was heard of within a lease.", labels=["node"])

@@ -84,12 +84,19 @@ def test_the_served_schema_is_json_for_those_logged_in(author: APIClient) -> Non
 def test_metrics_are_for_prometheus(author: APIClient) -> None:
     run = start(dag(a={}, b={}, c={"depends_on": ["a"]}))
     held(run, "a")
+    NodePool.objects.create(name="db", slots=1)
+    start(dag("limited", a={"pool": "db"}, b={"pool": "db"}))
+    start(dag("limited", a={"pool": "db"}, b={"pool": "db"}))
     Node.objects.create(name="w@host", hostname="host", pid=1, running=1)
     answer = author.get("/api/v1/metrics", headers={"Accept": "application/openmetrics-text, */*"})
     assert answer["Content-Type"].startswith("text/plain")
     text = answer.content.decode()
     for line in (
-        'celeriac_runs_active{state="running"} 1.0',
+        'celeriac_runs_active{state="running"} 3.0',
+        'celeriac_tasks_held{queue="celeriac.db"} 3.0',
+        'celeriac_pool_slots{pool="db"} 1.0',
+        'celeriac_pool_slots_used{pool="db"} 1.0',
+        'celeriac_runs_active{state="pending"} 0.0',
         'celeriac_tasks_active{queue="celeriac",state="queued"} 1.0',
         'celeriac_tasks_active{queue="celeriac",state="running"} 1.0',
         'celeriac_node_up{node="w@host"} 1.0',
