@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.db import connections
 
 from workflows import conf as conf_module
+from workflows import failpoints
 from workflows.executors import requirements
 
 
@@ -38,6 +39,15 @@ def check_database(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> 
     if not is_psycopg3:
         message = "Celeriac needs psycopg 3, and Django found psycopg2 only."
         return [Error(message, hint='Install "psycopg[binary]>=3.2".', id="celeriac.E002")]
+    return []
+
+
+@register("celeriac")
+def check_failpoints(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
+    """celeriac.W001: no failpoint is armed."""
+    if failpoints.is_armed():
+        message = "CELERIAC_FAILPOINTS is set: processes may kill, stop or delay themselves."
+        return [checks.Warning(message, hint="Unset it; it is for tests.", id="celeriac.W001")]
     return []
 
 

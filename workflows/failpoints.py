@@ -151,6 +151,11 @@ def _from_environment() -> Armed | None:
 _armed = _from_environment()
 
 
+def is_armed() -> bool:
+    """Whether this process may act at a point."""
+    return _armed is not None
+
+
 def hit(name: str) -> None:
     """Pass a point: one look at a global, unless failpoints are armed."""
     if _armed is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 
-from workflows import checks
+from workflows import checks, failpoints
 from workflows.conf import conf
 from workflows.executors import requirements
 
@@ -101,3 +101,10 @@ def test_another_database_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = checks.check_database()
     assert found.id == "celeriac.E002"
     assert "sqlite" in found.msg
+
+
+def test_armed_failpoints_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is to find out in production by a worker that kills itself."""
+    assert checks.check_failpoints() == []
+    monkeypatch.setattr(failpoints, "_armed", failpoints.Armed("claimed=kill"))
+    assert [each.id for each in checks.check_failpoints()] == ["celeriac.W001"]
