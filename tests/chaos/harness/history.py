@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ class Fault:
     began: float
     ended: float
     node: str = ""
-    facts: str = ""
+    drawn: dict[str, Any] = field(default_factory=dict)
 
 
 class History:
@@ -40,7 +40,7 @@ class History:
         with self._lock:
             self.faults.append(fault)
         took = round(fault.ended - fault.began, 3)
-        self.note("fault", number=fault.number, fault=fault.kind, took=took, node=fault.node, facts=fault.facts)
+        self.note("fault", number=fault.number, fault=fault.kind, took=took, node=fault.node, drawn=fault.drawn)
 
     def explains(self, node: str, at: float, window: float) -> Fault | None:
         """The last fault that may have cost `node` an attempt that was given up at `at`; None when there is none."""

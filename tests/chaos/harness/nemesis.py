@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from tests.chaos.harness.faults import KINDS, Harm
 from tests.chaos.harness.history import Fault, History
@@ -55,4 +58,16 @@ class Nemesis:
         if node == "-":
             self.history.note("no fault", number=number, fault=kind, why="there was nothing to harm")
             return
-        self.history.fault(Fault(number=number, kind=kind, began=began, ended=time.time(), node=node))
+        done = Fault(number=number, kind=kind, began=began, ended=time.time(), node=node, drawn=_drawn(harm))
+        self.history.fault(done)
+
+
+def _drawn(harm: Callable[..., Any]) -> dict[str, Any]:
+    """What was drawn for a fault: the values that its functions have closed over."""
+    drawn: dict[str, Any] = {}
+    for name, value in inspect.getclosurevars(harm).nonlocals.items():
+        if inspect.isfunction(value):
+            drawn |= _drawn(value)
+        elif isinstance(value, (str, int, float)):
+            drawn[name] = value
+    return drawn
