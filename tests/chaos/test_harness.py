@@ -11,6 +11,7 @@ from pytest_django import DjangoDbBlocker
 
 from tests.chaos.harness import record, tables
 from tests.chaos.harness.checker import Checker, Verdict
+from tests.chaos.harness.command import CONTROLS
 from tests.chaos.harness.effects import Executions
 from tests.chaos.harness.faults import KINDS
 from tests.chaos.harness.history import Fault, History
@@ -43,14 +44,16 @@ def test_a_short_round_is_clean(servers: Servers, _template_database: str, tmp_p
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unblocked", "broker")
-@pytest.mark.parametrize(("mutation", "seen"), [("reconciler", ("lost", "stuck")), ("fencing", ("stale_accepted",))])
+@pytest.mark.parametrize(("mutation", "seen", "until", "times"), CONTROLS, ids=lambda value: str(value)[:10])
 def test_the_harness_sees_a_missing_mechanism(
     servers: Servers,
     _template_database: str,  # noqa: PT019
     mutation: str,
     seen: tuple[str, ...],
+    until: str,
+    times: int,
 ) -> None:
-    plan = Plan(seed=20261122, seconds=45, pause=1.6, open_runs=24, mutation=mutation, audit=False)
+    plan = Plan(seed=20261122, seconds=45 * times, pause=1.6, open_runs=24, mutation=mutation, audit=False, until=until)
     outcome = play(plan, servers, _template_database)
     assert sum(getattr(outcome.verdict.counts, name) for name in seen) > 0, tables.of_round(outcome)
 

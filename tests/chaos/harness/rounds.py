@@ -41,6 +41,7 @@ class Plan:
     concurrency: int = 3
     mutation: str = ""
     audit: bool = True
+    until: str = ""  # a query: the round ends as soon as it finds something
     keep: Path | None = None  # where the history is kept
 
 
@@ -91,8 +92,8 @@ def _storm(plan: Plan, place: Installation, history: History, say: Callable[[str
     for thread in threads:
         thread.start()
     told = began
-    while not _enough(plan, load, history, time.monotonic() - began):
-        _PAUSE.wait(0.2)
+    while not _enough(plan, load, history, time.monotonic() - began) and not _found(plan, place):
+        _PAUSE.wait(0.5)
         if time.monotonic() - told > 15:
             told = time.monotonic()
             say(f"{told - began:4.0f} s: {load.tasks} tasks in {len(load.accepted)} runs, {len(history.faults)} faults")
@@ -110,6 +111,16 @@ def _enough(plan: Plan, load: Load, history: History, seconds: float) -> bool:
     if seconds >= plan.seconds:
         return True
     return bool(plan.tasks or plan.faults) and load.tasks >= plan.tasks and len(history.faults) >= plan.faults
+
+
+def _found(plan: Plan, place: Installation) -> bool:
+    if not plan.until:
+        return False
+    try:
+        with psycopg.connect(place.direct, autocommit=True) as session:
+            return session.execute(plan.until).fetchone() is not None
+    except psycopg.Error:
+        return False
 
 
 _OPEN = """

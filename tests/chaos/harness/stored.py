@@ -68,6 +68,12 @@ SELECT run_id, task_id, count(*) FROM workflows_event
 """
 
 
+STALE = """
+SELECT 1 FROM workflows_taskexecution
+ WHERE state = 'success' AND jsonb_typeof(output -> 'attempt') = 'number' AND (output ->> 'attempt')::int <> attempt
+"""  # a result that another attempt than the one that succeeded has made
+
+
 def read(url: str) -> Stored:
     """Everything."""
     found = Stored()

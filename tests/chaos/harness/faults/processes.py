@@ -87,7 +87,7 @@ def freeze_worker(chance: random.Random) -> Harm:
         frozen = [worker.process, *below]
         for process in frozen:
             signalled(process, signal.SIGSTOP)
-        wait_for(lambda: _taken_over(place, worker.name), LEASE + 5.0)
+        wait_for(lambda: _taken_over(place, worker.name), LEASE + 10.0)
         PAUSE.wait(more)
         for process in below:
             signalled(process, signal.SIGCONT)
