@@ -155,7 +155,8 @@ class Installation:
         whole = [line for line in lines if len(line) == 7]
         ended = {tuple(line[1:6]) for line in whole if line[0] == "E"}
         started = [line for line in whole if line[0] == "S" and float(line[6]) < time.time() - age]
-        return [int(line[5].partition(".")[0]) for line in started if tuple(line[1:6]) not in ended]
+        pids = {int(line[5].partition(".")[0]) for line in started if tuple(line[1:6]) not in ended}
+        return [pid for pid in pids if Path(f"/proc/{pid}").exists()]  # who was killed left no line of an end
 
     def _supervise(self) -> None:
         """Start again what has died, as systemd or Kubernetes does."""

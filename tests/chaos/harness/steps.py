@@ -27,15 +27,15 @@ def _tell(line: str) -> None:
     os.write(_descriptor, line.encode())
 
 
-def step(celeriac_context: dict[str, Any], acts: list[str], seconds: float = 0.0) -> dict[str, Any]:
-    """Start, take the time, end; fail if the script says so for this attempt."""
+def step(celeriac_context: dict[str, Any], acts: list[str], seconds: float = 0.0, more: float = 0.0) -> dict[str, Any]:
+    """Start, take the time (and `more` of it after the first attempt), end; fail if the script says so."""
     task = celeriac_context["task"]
     attempt = task["attempt"]
     mark = f"{os.getpid()}.{next(_numbers)}"
     place = f"{celeriac_context['run']['id']} {task['id']} {task['map_index']} {attempt} {mark}"
     _tell(f"S {place} {time.time():.3f}\n")
     if seconds:
-        _NEVER.wait(seconds)
+        _NEVER.wait(seconds + (more if attempt > 1 else 0.0))
     _tell(f"E {place} {time.time():.3f}\n")
     if acts[min(attempt, len(acts)) - 1] == "fail":
         raise TaskFailed(f"attempt {attempt} was to fail")

@@ -120,7 +120,9 @@ def _body(work: Work) -> dict[str, Any]:
         return {"type": "shell", "parameters": {"script": script, "env": {"LEDGER": "{{ params.ledger }}"}}}
     if work.kind == WAIT:
         return {"type": "wait", "parameters": {"for": 0.2}}
-    kwargs = {"acts": list(task.acts), "seconds": work.seconds}
+    kwargs: dict[str, Any] = {"acts": list(task.acts), "seconds": work.seconds}
+    if work.kind == SLOW:
+        kwargs["more"] = 3.0  # so that one who thaws finds its task at work elsewhere
     return {"type": "python", "parameters": {"callable": "tests.chaos.harness.steps:step", "kwargs": kwargs}}
 
 
