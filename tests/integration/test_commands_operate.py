@@ -175,6 +175,14 @@ def test_a_mapped_task_is_one_line_with_its_items_counted() -> None:
     assert "each[1]" in said("run_retry", run.pk, "--dry-run")
 
 
+def test_items_are_listed_in_order_and_not_without_end() -> None:
+    run = start(dag(each={"foreach": [0]}))
+    mapped(run, *([BAD] * 70))
+    shown = said("run_retry", run.pk, "--dry-run").splitlines()
+    assert [line.split()[1] for line in shown if "runs again" in line] == [f"each[{index}]" for index in range(60)]
+    assert "and 10 more tasks" in shown
+
+
 class Page(StringIO):
     """Where a followed run is written to."""
 

@@ -116,6 +116,7 @@ _ITEMS = """
 SELECT position, map_index, id, state FROM workflows_taskexecution
  WHERE run_id = %s AND position = ANY(%s::int[]) AND map_index >= 0 AND ended_at IS NOT NULL
    AND (%s OR state IN ('failed', 'cancelled'))
+ ORDER BY position, map_index
 """
 
 
