@@ -43,6 +43,8 @@ def test_a_branch_leaves_out_the_others(branch: str, left_out: set[str]) -> None
 
 def test_a_failed_conditional_chooses_nothing() -> None:
     assert not wave_of(branching(), {0: Settled(state=S.FAILED)}).not_taken
+    assert not wave_of(branching(), {0: Settled(state=S.FAILED, branch="yes")}).not_taken
+    assert not wave_of(branching(), {0: Settled(state=S.SUCCESS)}).not_taken
 
 
 def test_a_branch_not_taken_is_skipped_at_once() -> None:

@@ -78,3 +78,9 @@ def test_a_task_without_upstreams_runs() -> None:
         result = verdict(rule, ups())
         assert result is not None
         assert result.state is Q
+
+
+def test_what_still_waits_is_no_success() -> None:
+    """Or a task that one success starts would start at the first failure."""
+    assert verdict(TriggerRule.ONE_SUCCESS, Upstreams(total=2, waiting=1, failed=1, skipped=0)) is None
+    assert Upstreams(total=4, waiting=1, failed=1, skipped=1).succeeded == 1
