@@ -52,6 +52,7 @@ STATUS_OF: Mapping[type[CeleriacError], tuple[HTTPStatus, str]] = {
     core.TooManyDates: (HTTPStatus.UNPROCESSABLE_ENTITY, "too_many_dates"),
     core.UnknownTemplate: (HTTPStatus.NOT_FOUND, "unknown_template"),
     core.UnknownPool: (HTTPStatus.NOT_FOUND, "unknown_pool"),
+    core.UnknownCallback: (HTTPStatus.NOT_FOUND, "unknown_callback"),
     core.UnknownApproval: (HTTPStatus.NOT_FOUND, "unknown_approval"),
     core.MayNotAnswer: (HTTPStatus.FORBIDDEN, "may_not_answer"),
     core.ApprovalClosed: (HTTPStatus.CONFLICT, "approval_closed"),

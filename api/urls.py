@@ -7,6 +7,7 @@ from django.urls.converters import IntConverter, StringConverter
 
 from api.approvals import ApprovalResource
 from api.backfills import BackfillDateResource, BackfillResource
+from api.callbacks import CallbackResource
 from api.dags import DagResource
 from api.differences import DifferenceResource
 from api.documents import DocumentResource
@@ -159,6 +160,9 @@ v1: list[URLPattern | URLResolver] = [
     path("approvals", ApprovalResource.as_view({"get": "list"}), name="approvals"),
     path("approvals/<row_id:approval_id>", ApprovalResource.as_view({"get": "retrieve"}), name="approval"),
     path("approvals/<row_id:approval_id>/answer", ApprovalResource.as_view({"post": "answer"}), name="approval-answer"),
+    path("callbacks", CallbackResource.as_view({"get": "list"}), name="callbacks"),
+    path("callbacks/<row_id:callback_id>", CallbackResource.as_view({"get": "retrieve"}), name="callback"),
+    path("callbacks/<row_id:callback_id>/resend", CallbackResource.as_view({"post": "resend"}), name="callback-resend"),
     path("task-types", TaskTypeResource.as_view({"get": "list"}), name="task-types"),
     path("task-types/<name:name>", TaskTypeResource.as_view({"get": "retrieve"}), name="task-type"),
     path("templates", TemplateResource.as_view({"get": "list", "post": "create"}), name="templates"),

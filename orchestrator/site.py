@@ -22,6 +22,7 @@ _ORDER = (
     "TaskExecution",
     "TaskAttempt",
     "Event",
+    "Callback",
     "LogChunk",
     "DagTemplate",
     "Backfill",

@@ -59,6 +59,12 @@ class Conf:
     SQL_CONNECTIONS: dict[str, str] | None = None  # name -> URL (postgresql:// or sqlite:///)
     SQL_MAX_ROWS: int = 10_000
 
+    # Callbacks
+    CALLBACK_SECRET: str = ""  # what webhooks are signed with; derived from SECRET_KEY when empty
+    CALLBACK_TIMEOUT: float = 10.0  # of one try
+    CALLBACK_MAX_TRIES: int = 12  # then it is given up, about six hours later
+    CALLBACK_RETRY_SECONDS: float = 10.0  # before the second try; twice as long before each further one, up to an hour
+
     # Queues
     DEFAULT_QUEUE: str = "celeriac"
     QUEUE_PREFIX: str = "celeriac"  # the queue of pool P is "<prefix>.P"; the default pool has the bare prefix

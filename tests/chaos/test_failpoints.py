@@ -17,6 +17,7 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from tests.chaos.test_workers import send_all
+from tests.integration.operators.conftest import Site
 from tests.support.servers import Servers
 from tests.support.staging import Stage, deed, staged
 from tests.support.waiting import eventually, stays
@@ -46,6 +47,7 @@ class Walk:
 
     stage: Stage
     directory: Path
+    site: Site
     number: int = 0
 
     def arm(self, point: str, action: str) -> None:
@@ -121,11 +123,19 @@ def walk(servers: Servers, _valkey: str, _template_database: str, django_db_bloc
         "CELERIAC_FAILPOINTS": f"@{directory / 'traps'}",
         "CELERIAC_FAILPOINT_COUNTS": str(directory / "counts"),
     }
-    times = {"LEASE_SECONDS": LEASE, "REDELIVER_SECONDS": 1.0, "MAX_LOST_ATTEMPTS": 1000}
+    times = {
+        "LEASE_SECONDS": LEASE,
+        "REDELIVER_SECONDS": 1.0,
+        "MAX_LOST_ATTEMPTS": 1000,
+        "HTTP_ALLOW_PRIVATE": ["127.0.0.1"],
+    }
+    site = Site()
+    site.routes["/hook"] = lambda request: request.answer(204)
     with staged(servers, _valkey, _template_database, django_db_blocker, variables, **times) as start:
         stage = start(concurrency=2)
         stage.stack.worker("worker2", concurrency=2)
-        yield Walk(stage, directory)
+        yield Walk(stage, directory, site)
+    site.close()
 
 
 def small(walk: Walk) -> int:
@@ -206,6 +216,12 @@ def handing_back(walk: Walk) -> int:
     return run
 
 
+def told(walk: Walk) -> int:
+    """A run whose end somebody wants to know."""
+    hook = {"on": "run_succeeded", "webhook": {"url": f"{walk.site.url}/hook"}}
+    return walk.stage.run(walk.name(), {"t": deed("work")}, callbacks=[hook])
+
+
 DRAMAS: dict[str, Callable[[Walk], int]] = {
     "half_sent": wide,
     "launched": launched,
@@ -215,6 +231,9 @@ DRAMAS: dict[str, Callable[[Walk], int]] = {
     "cancelled": cancelled,
     "rescued": rescued,
     "handing_back": handing_back,
+    "callbacks_noted": told,
+    "callback_taken": told,
+    "callback_sent": told,
 }
 
 

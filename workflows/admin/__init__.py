@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from workflows.admin import approval, backfill, definition, event_log, resource, run, schedule, task, template
+from workflows.admin import approval, backfill, callback, definition, event_log, resource, run, schedule, task, template
 
-__all__ = ["approval", "backfill", "definition", "event_log", "resource", "run", "schedule", "task", "template"]
+__all__ = [
+    "approval",
+    "backfill",
+    "callback",
+    "definition",
+    "event_log",
+    "resource",
+    "run",
+    "schedule",
+    "task",
+    "template",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 CODES: dict[str, str] = {
+    "bad_callback": "A callback that says neither or both of webhook and email, or an address that is none.",
     "bad_character": "A character that cannot be read or stored, such as NUL.",
     "bad_datetime": "Not a date or a date and time in ISO form.",
     "bad_default": "The default of a parameter does not fit its own declaration, or cannot be rendered.",

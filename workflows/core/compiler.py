@@ -56,6 +56,8 @@ def compile_plan(spec: DagSpec, bounds: Bounds) -> Plan:
         max_active_runs=spec.config.max_active_runs,
         max_parallel=spec.config.max_parallel_tasks,
         priority=spec.config.priority,
+        late_after=spec.config.late_after,
+        callbacks=tuple(callback.model_dump(mode="json", exclude_none=True) for callback in spec.callbacks),
         tasks=tasks,
         levels=tuple(tuple(level) for level in graph.levels(upstreams)),
         critical_path=tuple(graph.critical_path(upstreams)),

@@ -139,6 +139,10 @@ class ApprovalClosed(CeleriacError):
     """Approval {approval_id} is closed: it was answered before, or its task no longer waits for it."""
 
 
+class UnknownCallback(CeleriacError):
+    """There is no callback {callback_id}."""
+
+
 class MayNotAnswer(CeleriacError):
     """{user!r} may not answer approval {approval_id}."""
 

@@ -14,10 +14,11 @@ from workflows.core.errors import Problem
 from workflows.core.naming import below, describe, did_you_mean
 from workflows.core.places import Places
 from workflows.core.reading import Reading
-from workflows.core.spec import ConfigSpec, DagHeader, DagSpec, ParamSpec, ScheduleSpec
+from workflows.core.spec import CallbackSpec, ConfigSpec, DagHeader, DagSpec, ParamSpec, ScheduleSpec
 from workflows.core.task_reader import read_tasks
 
-TOP_FIELDS = (*DagHeader.model_fields, "params", "schedule", "config", "defaults", "tasks", "dependencies")
+MAX_CALLBACKS = 50
+TOP_FIELDS = (*DagHeader.model_fields, "params", "schedule", "config", "callbacks", "defaults", "tasks", "dependencies")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ def _read(reading: Reading, data: Mapping[str, Any]) -> DagSpec:
         params=_params(reading, data.get("params")),
         schedule=_schedule(reading, data.get("schedule")),
         config=_config(reading, data.get("config")),
+        callbacks=_callbacks(reading, data.get("callbacks")),
         tasks=read_tasks(reading, data),
     )
 
@@ -97,3 +99,20 @@ def _schedule(reading: Reading, raw: Any) -> ScheduleSpec | None:
 
 def _config(reading: Reading, raw: Any) -> ConfigSpec:
     return reading.model(ConfigSpec, reading.mapping(raw, "config"), "config") or ConfigSpec()
+
+
+def _callbacks(reading: Reading, raw: Any) -> tuple[CallbackSpec, ...]:
+    if raw is None:
+        return ()
+    if not isinstance(raw, (list, tuple)):
+        reading.problem("wrong_type", "callbacks", f"must be a list of callbacks, not {describe(raw)}")
+        return ()
+    if len(raw) > MAX_CALLBACKS:
+        reading.problem("out_of_range", "callbacks", f"must have at most {MAX_CALLBACKS} items")
+    callbacks = []
+    for index, each in enumerate(raw):
+        path = below("callbacks", index)
+        fields = reading.mapping(each, path)
+        callback = reading.model(CallbackSpec, fields, path) if isinstance(each, Mapping) else None
+        callbacks += [callback] if callback is not None else []
+    return tuple(callbacks)

@@ -89,6 +89,8 @@ class Plan:
     max_active_runs: int | None = None
     max_parallel: int | None = None
     priority: int | None = None  # of its runs
+    late_after: float | None = None
+    callbacks: tuple[Mapping[str, Any], ...] = ()  # as in the document
 
     @cached_property
     def by_id(self) -> dict[str, int]:
@@ -127,6 +129,8 @@ class Plan:
             "max_active_runs": self.max_active_runs,
             "max_parallel": self.max_parallel,
             "priority": self.priority,
+            "late_after": self.late_after,
+            "callbacks": self.callbacks,
             "tasks": [_task_json(task) for task in self.tasks],
             "levels": self.levels,
             "critical_path": self.critical_path,
@@ -144,6 +148,8 @@ class Plan:
             max_active_runs=data.get("max_active_runs"),
             max_parallel=data.get("max_parallel"),
             priority=data.get("priority"),
+            late_after=data.get("late_after"),
+            callbacks=tuple(data.get("callbacks", ())),
             tasks=tuple(_task(item) for item in data["tasks"]),
             levels=tuple(tuple(level) for level in data["levels"]),
             critical_path=tuple(data["critical_path"]),

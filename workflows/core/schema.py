@@ -9,11 +9,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from workflows.core.complaints import MARK, NEVER_RENDERED
+from workflows.core.parse import MAX_CALLBACKS
 from workflows.core.spec import (
     DAG_ID_PATTERN,
     NAME_PATTERN,
     SCHEDULE_KINDS,
     TASK_ID_PATTERN,
+    CallbackSpec,
     ConfigSpec,
     DagHeader,
     ParamSpec,
@@ -29,6 +31,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     ParamSpec,
     ScheduleSpec,
     ConfigSpec,
+    CallbackSpec,
     TaskDefaults,
     TaskSpec,
 )
@@ -52,6 +55,9 @@ def document_schema(types: Mapping[str, type[BaseModel]] | None = None) -> dict[
     defs: dict[str, Any] = top["$defs"]
     header = defs.pop("DagHeader")
     defs["TaskSpec"] = _task(defs["TaskSpec"])
+    one_or_many = [defs["CallbackSpec"]["properties"]["on"], {"type": "string"}]
+    defs["CallbackSpec"]["properties"]["on"] = {"anyOf": one_or_many}
+    defs["CallbackSpec"]["oneOf"] = [{"required": [name]} for name in ("webhook", "email")]
     defs["ScheduleSpec"]["oneOf"] = [{"required": [name]} for name in SCHEDULE_KINDS]
     for name, model in (types or {}).items():
         _add_type(defs, name, model)
@@ -68,6 +74,10 @@ def document_schema(types: Mapping[str, type[BaseModel]] | None = None) -> dict[
             },
             "schedule": {"anyOf": [_ref("ScheduleSpec"), {"type": "string", "title": "cron"}, _NULL]},
             "config": {"anyOf": [_ref("ConfigSpec"), _NULL]},
+            "callbacks": {
+                "anyOf": [{"type": "array", "items": _ref("CallbackSpec"), "maxItems": MAX_CALLBACKS}, _NULL],
+                "description": "Who is told of the ends and failures of its runs.",
+            },
             "defaults": {"anyOf": [_ref("TaskDefaults"), _NULL]},
             "tasks": {"anyOf": [_tasks_by_id(), _tasks_in_list()]},
             "dependencies": {"anyOf": [_map_of(_IDS, TASK_ID_PATTERN), _NULL]},

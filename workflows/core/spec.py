@@ -312,10 +312,56 @@ class ConfigSpec(SpecModel):
     """Of runs, and of their tasks that have none of their own: 9 goes first, 0 last."""
     timeout: PositiveDuration | None = None
     """Longest time of a run."""
+    late_after: PositiveDuration | None = None
+    """How long after it was asked for a run that has not ended is late, which callbacks can tell."""
     tags: tuple[Tag, ...] = ()
     """Words to find the DAG by."""
     owner: Owner = ""
     """Who answers for it."""
+
+
+CallbackEvent = Literal["run_succeeded", "run_failed", "run_cancelled", "run_late", "task_failed", "task_retried"]
+
+
+class WebhookSpec(SpecModel):
+    """A request that tells somebody of an event; it is signed, and repeated until it is answered well."""
+
+    url: Annotated[str, Field(min_length=1, max_length=2000)]
+    """http or https; private addresses are refused unless the setting HTTP_ALLOW_PRIVATE has them."""
+    headers: dict[str, Annotated[str, Field(max_length=4000)]] = Field(default_factory=dict)
+    """More headers to send."""
+
+
+class EmailSpec(SpecModel):
+    """An e-mail that tells somebody of an event."""
+
+    to: Annotated[tuple[Annotated[str, Field(max_length=254)], ...], Field(min_length=1, max_length=50)]
+    """The addresses."""
+    subject: Annotated[str, Field(max_length=500)] = ""
+    """May hold {{ expressions }} over event, dag, run and task; a sentence of our own when empty."""
+    body: Annotated[str, Field(max_length=10_000)] = ""
+    """The same."""
+
+
+def _read_names(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class CallbackSpec(SpecModel):
+    """Who is told of what: exactly one of webhook and email."""
+
+    on: Annotated[tuple[CallbackEvent, ...], BeforeValidator(_read_names), Field(min_length=1)]
+    """The events, or the one event, that it is about."""
+    webhook: WebhookSpec | None = None
+    """Send a request."""
+    email: EmailSpec | None = None
+    """Send an e-mail."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> CallbackSpec:
+        if (self.webhook is None) == (self.email is None):
+            raise PydanticCustomError("bad_callback", "must have exactly one of webhook and email")
+        return self
 
 
 class DagHeader(SpecModel):
@@ -340,6 +386,8 @@ class DagSpec(DagHeader):
     """When runs start by themselves."""
     config: ConfigSpec = ConfigSpec()
     """Limits and labels."""
+    callbacks: tuple[CallbackSpec, ...] = ()
+    """Who is told of the ends and failures of its runs."""
     tasks: dict[str, TaskSpec] = Field(default_factory=dict)
     """The tasks, by id."""
 

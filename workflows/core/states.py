@@ -128,4 +128,5 @@ class Reason(StrEnum):
     AWAITED = "awaited"  # a deferred task is looked at again
     MARKED_BY_USER = "marked_by_user"
     CLEARED_BY_USER = "cleared_by_user"
+    LATE = "late"  # told of a run that has not ended by `late_after`; it stays where it is
     OVERLAP = "overlap"  # the next scheduled run took its place

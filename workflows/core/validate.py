@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ValidationError
 
 from workflows.core import cron, formats, graph
+from workflows.core.callbacks import callback_problems
 from workflows.core.complaints import problems_of
 from workflows.core.durations import parse_duration
 from workflows.core.errors import Problem
@@ -97,6 +98,7 @@ def problems(spec: DagSpec, catalogue: Catalogue, limits: Limits) -> tuple[Probl
         *_tasks(spec, catalogue),
         *expression_problems(spec, catalogue.types),
         *_params(spec),
+        *callback_problems(spec),
         *(_schedule(spec, spec.schedule, catalogue) if spec.schedule is not None else ()),
     )
 

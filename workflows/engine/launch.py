@@ -196,8 +196,9 @@ def params_schema(dag_id: str, version_id: int) -> dict[str, Any]:
 _INSERT = """
 INSERT INTO workflows_dagrun
        (dag_id, version_id, state, reason, trigger, triggered_by_id, logical_date, external_id, params, deadline_at,
-        parent_id, depth, interval_start, backfill_id, cause_id, priority)
-VALUES (%s, %s, 'pending', '', %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s, %s, %s, %s, %s, %s)
+        parent_id, depth, interval_start, backfill_id, cause_id, priority, late_at)
+VALUES (%s, %s, 'pending', '', %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s, %s, %s, %s, %s, %s,
+        now() + make_interval(secs => %s))
 ON CONFLICT DO NOTHING
 RETURNING id
 """
@@ -231,6 +232,7 @@ def _insert(
             origin.backfill_id,
             origin.cause_id,
             priority,
+            plans.plan_of(version.pk).late_after,
         ),
     )
     return int(rows[0][0]) if rows else None
@@ -401,6 +403,7 @@ def start_child(held: Claim, child: Child) -> Consequences:
             None,
             None,
             priority,
+            plan.late_after,
         ),
     )
     return _take_turn(rows[0][0], child.version, priority)

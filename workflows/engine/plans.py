@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from workflows.core import formats
 from workflows.core.parse import parse
@@ -41,6 +42,13 @@ def schedule_of(version_id: int) -> ScheduleSpec | None:
 
 
 @lru_cache(maxsize=4096)
+def callbacks_of(version_id: int) -> tuple[Mapping[str, Any], ...]:
+    """The callbacks of a version, without the rest of its plan."""
+    rows = sql.read("SELECT plan -> 'callbacks' FROM workflows_dagversion WHERE id = %s", (version_id,))
+    return tuple(rows[0][0] or ()) if rows else ()
+
+
+@lru_cache(maxsize=4096)
 def version_number(version_id: int) -> int:
     """The number that people know the version by."""
     return int(sql.read("SELECT number FROM workflows_dagversion WHERE id = %s", (version_id,))[0][0])
@@ -48,5 +56,5 @@ def version_number(version_id: int) -> int:
 
 def forget() -> None:
     """Empty the caches: this process speaks to another database from now on."""
-    for cached in (plan_of, params_of, schedule_of, version_number):
+    for cached in (plan_of, params_of, schedule_of, version_number, callbacks_of):
         cached.cache_clear()

@@ -52,6 +52,7 @@ INVARIANTS: tuple[Invariant, ...] = (
         SELECT run_id, task_id, id AS event, old, new FROM events
          WHERE old || '>' || new <> ALL (CASE WHEN task_execution_id IS NULL
                THEN %(run_moves)s::text[] ELSE %(task_moves)s::text[] END)
+           AND NOT (task_execution_id IS NULL AND old = new AND reason = 'late')
         """,
     ),
     Invariant(

@@ -20,6 +20,7 @@ from workflows.core.states import Reason, RunState, TaskState
 from workflows.engine import (
     admit,
     backfill,
+    callbacks,
     control,
     plans,
     redeliver,
@@ -57,6 +58,8 @@ class Sweep:
     scheduled: int = 0
     after: int = 0
     questions: int = 0
+    late: int = 0
+    callbacks: int = 0
 
     @property
     def total(self) -> int:
@@ -102,6 +105,8 @@ def sweep(*, gap: float = 0.0) -> Sweep:
     done.scheduled = _guarded(ticking.tick_due)
     done.after = _guarded(succession.follow_successes)
     done.questions = _guarded(waits.close_idle)
+    done.late = _guarded(callbacks.tell_late)
+    done.callbacks = _guarded(callbacks.collect)
     sql.run(_SWEPT, (f"{socket.gethostname()}:{os.getpid()}",))
     if done.total:
         log.info("sweep: %s", ", ".join(f"{k} {v}" for k, v in asdict(done).items() if v))

@@ -15,6 +15,7 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
 from workflows.engine import reconcile, sql
+from workflows.engine.deliveries import Postman
 from workflows.engine.reconcile import Sweep
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,9 @@ LONGEST_PAUSE = 15.0  # seconds between tries while the database is away
 def sweep_for_ever(interval: float) -> None:
     """Sweep until SIGTERM or SIGINT. No error ends it: the database and the broker may go and come back."""
     stop = threading.Event()
+    postman = Postman(interval)
     with _stopped_by_signals(stop):
+        postman.start()
         failures, swept_at = 0, time.monotonic()
         while not stop.is_set():
             if _survives_sweep(failures, gap=time.monotonic() - swept_at):
@@ -32,6 +35,7 @@ def sweep_for_ever(interval: float) -> None:
             else:
                 failures += 1
             stop.wait(min(interval * 2**failures, max(interval, LONGEST_PAUSE)) if failures else interval)
+    postman.stop()
 
 
 def _survives_sweep(failures: int, *, gap: float) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -102,6 +104,14 @@ class Callback(models.Model):
 
     def __str__(self) -> str:
         return f"callback {self.pk}"
+
+    @property
+    def address(self) -> str:
+        """Whom it is for. A URL without its query and what stands before the host, which may be secrets."""
+        if self.kind == "email":
+            return ", ".join(self.target["to"])
+        parts = urlsplit(self.target["url"])
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class EventCursor(models.Model):

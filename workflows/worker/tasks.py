@@ -9,9 +9,10 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore, Retry
 
 from workflows import failpoints
+from workflows.conf import conf
 from workflows.core.errors import LostClaim
 from workflows.core.states import TaskState
-from workflows.engine import canaries, marks, reconcile, ticking
+from workflows.engine import canaries, deliveries, marks, reconcile, ticking
 from workflows.engine.finish import Finished
 from workflows.executors import send
 from workflows.executors.beat import TICK
@@ -100,6 +101,8 @@ def tick() -> None:
     """One sweep of the reconciler, for installations where beat is its clock."""
     marks.put("beat", "tick")
     reconcile.sweep()
+    # Callbacks that no standing reconciler has sent by now. A slow receiver may hold this process so long, not longer.
+    deliveries.deliver_for(conf.CALLBACK_TIMEOUT / 2, behind=conf.CALLBACK_TIMEOUT)
 
 
 @shared_task(name=CANARY_TASK, ignore_result=True, acks_late=False)

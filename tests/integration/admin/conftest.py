@@ -48,8 +48,8 @@ ALL_VIEWS = tuple(
     f"view_{model}"
     for model in (
         *("dag", "dagversion", "dagrun", "taskexecution", "taskattempt"),
-        *("event", "logchunk", "nodepool", "node", "brokermark", "approval", "dagtemplate"),
-        *("backfill", "backfilldate", "schedule"),
+        *("event", "logchunk", "nodepool", "node", "brokermark", "approval", "callback", "eventcursor"),
+        *("dagtemplate", "backfill", "backfilldate", "schedule"),
     )
 )
 

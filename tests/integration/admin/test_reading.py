@@ -19,7 +19,8 @@ from workflows.models import BrokerMark, DagRun, DagVersion, Event, LogChunk, No
 
 MODELS = (
     *("dag", "dagversion", "dagrun", "taskexecution", "taskattempt"),
-    *("event", "logchunk", "nodepool", "node", "brokermark", "approval", "backfill", "backfilldate", "schedule"),
+    *("event", "logchunk", "nodepool", "node", "brokermark", "approval", "callback", "eventcursor"),
+    *("backfill", "backfilldate", "schedule"),
 )
 
 

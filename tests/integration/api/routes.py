@@ -12,6 +12,7 @@ EXAMPLES = {
     "task_id": "fetch",
     "run_id": "1",
     "approval_id": "1",
+    "callback_id": "1",
     "number": "1",
     "name": "default",
     "rest": "nowhere",

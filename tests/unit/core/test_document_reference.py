@@ -38,6 +38,7 @@ def test_every_code_in_use_has_a_meaning() -> None:
 def test_every_field_rule_filter_and_method_is_named() -> None:
     models = (spec.DagHeader, spec.TaskSpec, spec.RetrySpec, spec.ResourcesSpec)
     models += (spec.ParamSpec, spec.ScheduleSpec, spec.ConfigSpec)
+    models += (spec.CallbackSpec, spec.WebhookSpec, spec.EmailSpec)
     names = {name for model in models for name in model.model_fields} | set(SHORTHANDS) | set(TriggerRule)
     methods = {method for group in sandbox._METHODS.values() for method in group}
     assert (names | set(FILTERS) | methods | sandbox._MOMENT) - words(PAGE) == set()

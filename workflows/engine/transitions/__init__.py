@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from workflows.engine.transitions.hot import claim, renew, succeed
 from workflows.engine.transitions.joins import count_down, resolve, undecided
+from workflows.engine.transitions.lateness import tell_late
 from workflows.engine.transitions.moves import cancel_tasks, move_run, move_task, requeue
 from workflows.engine.transitions.start import TaskRow, admit, expand, start_run
 from workflows.engine.transitions.surgery import mark, recount, reopen, retry_items
@@ -35,5 +36,6 @@ __all__ = [
     "retry_items",
     "start_run",
     "succeed",
+    "tell_late",
     "undecided",
 ]

@@ -14,7 +14,7 @@ _REOPEN = """
 WITH moved AS (
     UPDATE workflows_taskexecution t
        SET state = 'pending', reason = %(reason)s, message = '', ended_at = NULL, output = NULL, failures = 0,
-           losses = 0, waiting_on = CASE WHEN t.map_index >= 0 THEN 1 ELSE t.waiting_on END
+           losses = 0, waiting_since = NULL, waiting_on = CASE WHEN t.map_index >= 0 THEN 1 ELSE t.waiting_on END
       FROM (SELECT id, state FROM workflows_taskexecution WHERE id = ANY(%(ids)s::bigint[]) FOR NO KEY UPDATE) AS old
      WHERE t.id = old.id AND t.ended_at IS NOT NULL
  RETURNING t.id, t.run_id, t.task_id, t.attempt, old.state

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from workflows.conf import conf
-from workflows.engine import sql
+from workflows.engine import deliveries, sql
 from workflows.management import sweeping
 from workflows.management.command import EngineCommand, add_json
 
@@ -43,6 +43,7 @@ class Command(EngineCommand):
             sweeping.sweep_for_ever(interval)
             return
         done = sweeping.sweep_once()
+        deliveries.deliver_for(conf.CALLBACK_TIMEOUT)
         if options["json"]:
             self.say_json(asdict(done))
         elif done.total:
