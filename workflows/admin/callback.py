@@ -1,4 +1,4 @@
-"""Callbacks: who was told of what, and the action that sends one again. And how far the readers of events are."""
+"""Callbacks: who was told of what, and the action that sends one again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from workflows.admin import show
-from workflows.admin.bases import BigTableAdmin, ReadOnlyAdmin, link_to, may, moment
+from workflows.admin.bases import BigTableAdmin, link_to, may, moment
 from workflows.engine import callbacks
-from workflows.models import Callback, EventCursor
+from workflows.models import Callback
 
 
 @admin.register(Callback)
@@ -71,10 +71,3 @@ class CallbackAdmin(BigTableAdmin[Callback]):
         count = callbacks.resend(*queryset.values_list("pk", flat=True))
         told = ngettext("%d callback will be sent.", "%d callbacks will be sent.", count) % count
         self.message_user(request, told, messages.SUCCESS)
-
-
-@admin.register(EventCursor)
-class EventCursorAdmin(ReadOnlyAdmin[EventCursor]):
-    """How far the engine's own readers of the events have come."""
-
-    list_display = ("name", "seq", moment("at", _("at")))
