@@ -104,11 +104,11 @@ def launch_once(
         return _replayed(earlier, params or {}, logical_date)
     version = _allowed(dag) if isinstance(dag, DagVersion) else current_version(dag)
     date = logical_date or datetime.now(UTC)
-    values = checked_params(version, params or {}, date)
+    origin = _origin(origin, version, date)
+    values = checked_params(version, params or {}, date, origin.interval_start)
     with sql.on_django(), transaction.atomic():
         priority = _priority(version, origin)
-        from_ = _origin(origin, version, date)
-        run_id = _insert(version, values, trigger, date, external_id, user, from_, priority)
+        run_id = _insert(version, values, trigger, date, external_id, user, origin, priority)
         after = _take_turn(run_id, version, priority) if run_id else Consequences()
         transaction.on_commit(lambda: _send_off(after))
     if run_id:
@@ -145,7 +145,8 @@ def _replayed(run: DagRun, given: Mapping[str, Any], logical_date: datetime | No
     since, and some are made from the date.
     """
     date = logical_date or run.logical_date or run.created_at
-    if date != (run.logical_date or date) or checked_params(run.version, given, date) != run.params:
+    same_date = date == (run.logical_date or date)
+    if not same_date or checked_params(run.version, given, date, run.interval_start) != run.params:
         raise IdempotencyConflict(external_id=run.external_id, run_id=run.pk)
     return Launched(run=run, created=False)
 
@@ -171,20 +172,28 @@ def _allowed(version: DagVersion) -> DagVersion:
     return version
 
 
-def checked_params(version: DagVersion, given: Mapping[str, Any], logical_date: datetime) -> dict[str, Any]:
+def checked_params(
+    version: DagVersion, given: Mapping[str, Any], logical_date: datetime, interval_start: datetime | None = None
+) -> dict[str, Any]:
     """The run's parameters with defaults filled in. Raises BadParams with every problem."""
     declared = plans.params_of(version.pk)
     if not declared and not given:
         return {}
-    values, problems = core_params.resolve(declared, given, _default_context(version.dag.dag_id, logical_date))
+    context = _default_context(version.dag.dag_id, logical_date, interval_start)
+    values, problems = core_params.resolve(declared, given, context)
     if problems:
         raise BadParams(dag_id=version.dag.dag_id, problems=problems)
     return values
 
 
-def _default_context(dag_id: str, logical_date: datetime) -> dict[str, Any]:
+def _default_context(dag_id: str, logical_date: datetime, interval_start: datetime | None = None) -> dict[str, Any]:
     """What the defaults of parameters may refer to."""
-    return {"run": {"logical_date": logical_date}, "dag": {"id": dag_id}}
+    run = {
+        "logical_date": logical_date,
+        "interval_start": interval_start or logical_date,
+        "interval_end": logical_date,
+    }
+    return {"run": run, "dag": {"id": dag_id}}
 
 
 def params_schema(dag_id: str, version_id: int) -> dict[str, Any]:
@@ -376,7 +385,7 @@ def prepare_child(held: Claim, outcome: Spawn) -> Child:
         )
     try:
         version = current_version(outcome.dag_id)
-        values = checked_params(version, outcome.params, held.logical_date or datetime.now(UTC))
+        values = checked_params(version, outcome.params, held.logical_date or datetime.now(UTC), held.interval_start)
     except (UnknownDag, NoVersion, DagPaused, BadParams) as error:
         raise CannotSpawn(str(error)) from error
     return Child(version=version, params=values, depth=depth)

@@ -400,6 +400,15 @@ def test_a_run_by_hand_has_the_interval_since_the_last_date() -> None:
     assert launch("d").interval_start is None
 
 
+def test_the_default_of_a_parameter_may_name_the_interval() -> None:
+    day = {"type": "string", "format": "date", "default": "{{ run.interval_start | date }}"}
+    scheduled({"cron": "0 2 * * *"}, params={"day": day})
+    run = launch("d", logical_date=datetime(2025, 1, 2, 2, tzinfo=UTC), external_id="x")
+    assert run.params == {"day": "2025-01-01"}
+    publish(dag(a={}))
+    assert launch("d", external_id="x").pk == run.pk  # a repetition is completed as the first one was
+
+
 def test_the_schedule_is_checked_when_it_is_published() -> None:
     with pytest.raises(InvalidDocument, match="there is no DAG 'nowhere'"):
         scheduled({"after": "nowhere"})
