@@ -55,8 +55,9 @@ def document_schema(types: Mapping[str, type[BaseModel]] | None = None) -> dict[
     defs: dict[str, Any] = top["$defs"]
     header = defs.pop("DagHeader")
     defs["TaskSpec"] = _task(defs["TaskSpec"])
-    one_or_many = [defs["CallbackSpec"]["properties"]["on"], {"type": "string"}]
-    defs["CallbackSpec"]["properties"]["on"] = {"anyOf": one_or_many}
+    on = defs["CallbackSpec"]["properties"]["on"]
+    words = {key: on.pop(key) for key in ("title", "description") if key in on}
+    defs["CallbackSpec"]["properties"]["on"] = {**words, "anyOf": [on, on["items"]]}
     defs["CallbackSpec"]["oneOf"] = [{"required": [name]} for name in ("webhook", "email")]
     defs["ScheduleSpec"]["oneOf"] = [{"required": [name]} for name in SCHEDULE_KINDS]
     for name, model in (types or {}).items():
