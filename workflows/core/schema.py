@@ -56,6 +56,7 @@ def document_schema(types: Mapping[str, type[BaseModel]] | None = None) -> dict[
     header = defs.pop("DagHeader")
     defs["TaskSpec"] = _task(defs["TaskSpec"])
     on = defs["CallbackSpec"]["properties"]["on"]
+    on["minItems"] = on.pop("minLength", 1)  # what pydantic makes of a bound behind a validator
     words = {key: on.pop(key) for key in ("title", "description") if key in on}
     defs["CallbackSpec"]["properties"]["on"] = {**words, "anyOf": [on, on["items"]]}
     defs["CallbackSpec"]["oneOf"] = [{"required": [name]} for name in ("webhook", "email")]

@@ -350,7 +350,7 @@ def _read_names(value: object) -> object:
 class CallbackSpec(SpecModel):
     """Who is told of what: exactly one of webhook and email."""
 
-    on: Annotated[tuple[CallbackEvent, ...], Field(min_length=1), BeforeValidator(_read_names)]
+    on: Annotated[tuple[CallbackEvent, ...], BeforeValidator(_read_names), Field(min_length=1)]
     """The events, or the one event, that it is about."""
     webhook: WebhookSpec | None = None
     """Send a request."""
