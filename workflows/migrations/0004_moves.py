@@ -40,6 +40,40 @@ DROP FUNCTION celeriac_task_sound(
     text, int, int, int, int, int, int, int, uuid, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz);
 """
 
+UNSOUND = """
+CREATE FUNCTION celeriac_task_sound(
+    state text, waiting_on int, upstreams_failed int, upstreams_skipped int, attempt int, failures int, losses int,
+    priority int, token uuid, lease_until timestamptz, queued_at timestamptz, started_at timestamptz,
+    next_attempt_at timestamptz, ended_at timestamptz
+) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN state = ANY (ARRAY['pending', 'queued', 'running', 'deferred', 'retrying',
+                              'success', 'failed', 'skipped', 'upstream_failed', 'cancelled'])
+       -- it has ended if and only if its state is final
+       AND (ended_at IS NOT NULL) =
+           (state = ANY (ARRAY['success', 'failed', 'skipped', 'upstream_failed', 'cancelled']))
+       -- it is held by a worker if and only if it runs
+       AND (token IS NOT NULL) = (state = 'running')
+       AND (lease_until IS NOT NULL) = (state = 'running')
+       AND (state <> 'running' OR started_at IS NOT NULL)
+       -- it is due if and only if it waits for another try
+       AND (next_attempt_at IS NOT NULL) = (state = 'retrying')
+       -- what is ready has an attempt, and tries are attempts
+       AND (state NOT IN ('queued', 'running') OR (attempt >= 1 AND queued_at IS NOT NULL))
+       AND attempt >= failures + losses
+       AND waiting_on >= 0 AND upstreams_failed >= 0 AND upstreams_skipped >= 0
+       AND priority BETWEEN 0 AND 9;
+END $$;
+
+ALTER TABLE workflows_taskexecution DROP CONSTRAINT task_sound;
+DROP FUNCTION celeriac_task_sound(
+    text, int, int, int, int, int, int, int, uuid, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz,
+    boolean, boolean, int, timestamptz);
+ALTER TABLE workflows_taskexecution ADD CONSTRAINT task_sound CHECK (celeriac_task_sound(
+    state, waiting_on, upstreams_failed, upstreams_skipped, attempt, failures, losses, priority,
+    token, lease_until, queued_at, started_at, next_attempt_at, ended_at)) NOT VALID;
+"""
+
 MOVES = """
 CREATE OR REPLACE FUNCTION celeriac_task_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -75,12 +109,14 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    """Let the guards know the new moves. There is no way back once a row has made one of them."""
+    """Let the guards know the new moves. On the way back they go on to allow them: a row may have made one."""
 
     dependencies = [("workflows", "0003_operations")]
 
     operations = [
-        migrations.RunSQL(SOUND),
-        migrations.RunSQL(MOVES),
-        migrations.RunSQL("ALTER TABLE workflows_taskexecution VALIDATE CONSTRAINT task_sound"),
+        migrations.RunSQL(SOUND, UNSOUND),
+        migrations.RunSQL(MOVES, migrations.RunSQL.noop),
+        migrations.RunSQL(
+            "ALTER TABLE workflows_taskexecution VALIDATE CONSTRAINT task_sound", migrations.RunSQL.noop
+        ),
     ]
