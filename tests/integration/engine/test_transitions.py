@@ -272,3 +272,11 @@ def test_output_limits_fail_the_task(settings: Any, reload_conf: Callable[[], No
     reasons = dict(TaskExecution.objects.filter(run=run).values_list("task_id", "reason"))
     assert states(run) == {"a": "failed", "b": "failed", "c": "failed"}
     assert reasons["a"] == "output_too_large"
+
+
+def test_a_queued_row_of_a_run_that_is_over_cannot_be_claimed() -> None:
+    """No sequence of moves leaves one behind; the claim does not rely on it."""
+    run = start(dag(a={}))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE workflows_dagrun SET state = 'cancelled', ended_at = now() WHERE id = %s", (run.pk,))
+    assert claim(run, "a") is None
