@@ -241,7 +241,13 @@ DRAMAS: dict[str, Callable[[Walk], int]] = {
 def test_a_run_ends_as_it_must_whatever_happens_between_two_steps(walk: Walk, point: str, action: str) -> None:
     walk.arm(point, action)
     run = DRAMAS.get(point, small)(walk)
-    eventually(lambda: walk.happened(point), 30, saying=lambda: f"{point} was never passed\n{walk.stage.report()}")
+    # What tells callbacks may have died after the end of the run before this one.
+    came_by = eventually(
+        lambda: walk.supervise() and walk.happened(point),
+        30,
+        saying=lambda: f"{point} was never passed\n{walk.stage.report()}",
+    )
+    assert came_by
     if action == "freeze":
         stays(walk.supervise, LEASE + 1.0, every=0.1)
         walk.thaw()
