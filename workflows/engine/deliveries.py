@@ -135,8 +135,12 @@ class Postman:
             pause = self._interval
             try:
                 pause = 0.0 if self._hand_out() else self._interval
-            except Exception:
-                log.exception("callbacks could not be read; trying again")
+            except Exception as error:
+                connections.close_all()  # of this thread: a broken one would stay broken
+                if sql.is_lost(error):
+                    log.warning("database: %s; callbacks are looked for again soon", str(error).strip().splitlines()[0])
+                else:
+                    log.exception("callbacks could not be read; trying again")
                 pause = max(self._interval, 5.0)
             self._stop.wait(pause)
         connections.close_all()  # of this thread
