@@ -6,7 +6,6 @@ and the numbers of those that speak of this moment.
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,6 @@ from workflows.engine import marks, standstill
 from workflows.executors import requirements
 from workflows.models import Node, NodePool
 
-log = logging.getLogger(__name__)
 Status = Literal["ok", "warn", "fail"]
 OLDEST_POSTGRES = 150_000
 LAG_SECONDS = 60.0
@@ -103,7 +101,6 @@ def database() -> Iterator[Check]:
         number, version, fsync = _row(_SERVER)
         missing = _missing_migrations()
     except DatabaseError as error:
-        log.warning("health: database: %s", str(error).strip())
         mend = "Start PostgreSQL (`manage.py standalone`), or correct DATABASE_URL."
         message = f"does not answer: {_first_line(error)}"
         yield Check(name="database", status="fail", message=message, mend=mend, part="database")
@@ -294,7 +291,6 @@ def broker() -> Iterator[Check]:
     told = requirements.ask_broker()
     name = f"{told.kind} {told.version or ''}".strip()
     if told.error:
-        log.warning("health: broker: %s", told.error)
         mend = "Start Redis or Valkey (`manage.py standalone`), or correct BROKER_URL."
         message = f"{name} does not answer: {told.error}"
         yield Check(name="broker", status="fail", message=message, mend=mend, part="broker")
