@@ -17,9 +17,8 @@ from tests.support.waiting import eventually, stays
 STATEMENTS = {
     "claim": r"SET state = 'running', token",
     "success": r"SET state = 'success'",
-    "commit": r"^COMMIT",
+    "commit": r"^COMMIT",  # of a cascade, of the end of a run
     "retry": r"next_attempt_at = now\(\) \+ make_interval",
-    "end of a run": r"UPDATE workflows_dagrun SET state",
     "renewal": r"SET lease_until = now\(\)",
     "log": r"workflows_logchunk",
 }
