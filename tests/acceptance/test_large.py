@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -101,11 +100,3 @@ def test_a_rerun_from_the_middle_runs_the_failed_task_and_what_is_below_it(stage
     assert set(touched.reset) == {f"t5_{level}" for level in range(50, depth)}
     assert stage.ended(run, timeout=60) == ["success"]
     assert acted(stage, run) == {name: 2 if name == broken else 1 for name in tasks}
-
-
-def test_the_ledger_is_where_the_workers_write(stage: Stage) -> None:
-    """Or the counts above would prove nothing."""
-    assert str(stage.ledger) != os.environ.get("CELERIAC_TEST_LEDGER", "")
-    run = stage.run("ledger", {"a": act()})
-    assert stage.ended(run) == ["success"]
-    assert acted(stage, run) == {"a": 1}

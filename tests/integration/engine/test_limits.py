@@ -87,13 +87,24 @@ def test_a_limit_set_while_tasks_run_counts_them() -> None:
         admit.limit_pool("nope", 1)
 
 
-def test_a_paused_run_takes_no_place() -> None:
+def test_what_a_paused_run_holds_back_takes_no_place() -> None:
     NodePool.objects.create(name="db", slots=1)
     one = start(dag(a={"pool": "db"}, b={"pool": "db"}))
     two = launch("d")
+    mine = held(one, "a")
     control.pause_run(one.pk)
-    do_a = TaskExecution.objects.get(run=one, task_id="a")
-    assert not do_a.held  # it was admitted before: it keeps its place
+    end(mine, Done())
+    assert (admitted(one), admitted(two)) == ([], ["a"])  # though the other one was there first
+    do(two, "a")
+    do(two, "b")
+    control.resume_run(one.pk)
+    assert admitted(one) == ["b"]
+
+
+def test_a_cancelled_run_gives_its_place_away() -> None:
+    NodePool.objects.create(name="db", slots=1)
+    one = start(dag(a={"pool": "db"}, b={"pool": "db"}))
+    two = launch("d")
     control.cancel_run(one.pk)
     assert admitted(two) == ["a"]
 

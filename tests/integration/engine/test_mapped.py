@@ -29,7 +29,7 @@ def sound(run: DagRun) -> None:
     assert not [finding for finding in invariants.audit(run.pk, quiescent=True) if not finding.holds]
 
 
-def test_the_last_item_settles_the_task_and_what_is_below_goes_on() -> None:
+def test_the_task_waits_until_every_item_has_settled() -> None:
     run = mapped()
     assert states(run) == {"before": "success", "each": "deferred", "after": "pending"}
     assert admitted(run) == ["each[0]", "each[1]", "each[2]"]
