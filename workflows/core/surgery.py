@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from workflows.core import graph
 from workflows.core.plan import Plan
 from workflows.core.states import Reason, TaskState
 
@@ -86,23 +87,9 @@ def _cut(plan: Plan, rows: Mapping[int, Row], wanted: set[int], items: set[int])
     return Cut(reset=reset, items=frozenset(items), in_the_way=active)
 
 
-def _below(plan: Plan, positions: Collection[int]) -> set[int]:
-    found: set[int] = set()
-    todo = list(positions)
-    while todo:
-        for below in plan.tasks[todo.pop()].downstream:
-            if below not in found:
-                found.add(below)
-                todo.append(below)
-    return found
+def _below(plan: Plan, positions: Iterable[int]) -> set[int]:
+    return graph.reachable({task.position: task.downstream for task in plan.tasks}, positions)
 
 
-def _above(plan: Plan, positions: Collection[int]) -> set[int]:
-    found: set[int] = set()
-    todo = list(positions)
-    while todo:
-        for above in plan.tasks[todo.pop()].upstream:
-            if above not in found:
-                found.add(above)
-                todo.append(above)
-    return found
+def _above(plan: Plan, positions: Iterable[int]) -> set[int]:
+    return graph.reachable({task.position: task.upstream for task in plan.tasks}, positions)
