@@ -117,10 +117,6 @@ class BadParams(CeleriacError):
         super().__init__(dag_id=dag_id, summary="; ".join(f"{p.path}: {p.message}" for p in problems))
 
 
-class SubdagRecursion(CeleriacError):
-    """DAG {dag_id!r} would run inside itself: {path}."""
-
-
 class RenderError(CeleriacError):
     """{expression} cannot be rendered: {why}"""
 

@@ -255,10 +255,8 @@ SELECT r.id, r.version_id, r.priority FROM workflows_dagrun r
 """
 
 
-def _priority(version: DagVersion, origin: Origin | None) -> int | None:
-    if origin is not None and origin.priority is not None:
-        return origin.priority
-    return plans.plan_of(version.pk).priority
+def _priority(version: DagVersion, origin: Origin) -> int | None:
+    return plans.plan_of(version.pk).priority if origin.priority is None else origin.priority
 
 
 def _take_turn(run_id: int, version: DagVersion, priority: int | None) -> Consequences:

@@ -158,5 +158,5 @@ def test_an_error_outside_the_views_is_a_problem_too(author: APIClient, monkeypa
 def test_every_error_that_the_engine_raises_at_doors_has_a_status() -> None:
     """LostClaim and RenderError are between workers and the engine; no door meets them."""
     known = {kind for kind in vars(core).values() if isinstance(kind, type) and issubclass(kind, core.CeleriacError)}
-    inner = {core.CeleriacError, core.LostClaim, core.RenderError, core.SubdagRecursion}
+    inner = {core.CeleriacError, core.LostClaim, core.RenderError}
     assert known - inner <= set(errors.STATUS_OF)
