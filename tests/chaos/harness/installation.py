@@ -17,15 +17,18 @@ from typing import Any
 import redis
 from django.db import connections
 
+from orchestrator.standalone.errors import CannotStart
 from orchestrator.standalone.postgres import Postgres
 from orchestrator.standalone.valkey import Valkey
 from tests.chaos.harness.steps import LEDGER
 from tests.support.proxy import Proxy
-from tests.support.servers import Servers
+from tests.support.servers import Server, Servers
 from tests.support.stack import LiveProcess, Stack
 from tests.support.waiting import eventually
 
 WORKERS = 2
+BACK_SECONDS = 30.0  # for a server that was killed to be started again
+_PAUSE = threading.Event()
 TIMES = {
     "LEASE_SECONDS": 2.0,
     "LEASE_RENEW_SECONDS": 0.4,
@@ -184,8 +187,24 @@ class Installation:
                 proxy.come_back()
         for server in (self.servers.postgres, self.servers.valkey):
             if not server.alive():
-                server.start()
+                self.bring_back(server)
         self.resting.clear()
+
+    def bring_back(self, server: Server) -> None:
+        """Start a server that was killed, again and again for a while: another process may sit on its port just then.
+
+        A server that stays down would be a fault that nobody drew, and end every later one.
+        """
+        until = time.monotonic() + BACK_SECONDS
+        while True:
+            try:
+                server.start()
+            except CannotStart:
+                if time.monotonic() > until:
+                    raise
+                _PAUSE.wait(0.5)
+            else:
+                return
 
     def facts(self) -> Mapping[str, Any]:
         """What a reader of the figures should know of the machine."""

@@ -130,13 +130,16 @@ SELECT (SELECT count(*) FROM workflows_dagrun WHERE ended_at IS NULL),
 
 
 def _settle(place: Installation) -> None:
-    """Return when every run has ended, or when nothing has happened for so long that nothing will."""
-    quiet = QUIET + float(str(TIMES["LEASE_SECONDS"]))
+    """Return when every run has ended, or when nothing has happened for so long that nothing will.
+
+    For so long since all was healed: a database that was down to the end tells of nothing either.
+    """
+    quiet, healed = QUIET + float(str(TIMES["LEASE_SECONDS"])), time.monotonic()
     with psycopg.connect(place.direct, autocommit=True) as session:
         while True:
             row = session.execute(_OPEN).fetchone()
             assert row is not None
-            if not row[0] or (row[1] or 0.0) > quiet:
+            if not row[0] or min(row[1] or 0.0, time.monotonic() - healed) > quiet:
                 return
             _PAUSE.wait(0.25)
 

@@ -32,7 +32,7 @@ def restart_broker(chance: random.Random) -> Harm:
     def do(place: Installation) -> str:
         place.servers.valkey.kill()
         PAUSE.wait(seconds)
-        place.servers.valkey.start()
+        place.bring_back(place.servers.valkey)
         return ""
 
     return do

@@ -18,7 +18,7 @@ def restart_postgres(chance: random.Random) -> Harm:
     def do(place: Installation) -> str:
         place.servers.postgres.kill()
         PAUSE.wait(seconds)
-        place.servers.postgres.start()
+        place.bring_back(place.servers.postgres)
         return ""
 
     return do
