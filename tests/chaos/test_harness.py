@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,3 +160,18 @@ def test_the_record_is_added_to_and_summed(tmp_path: Path) -> None:
     text = tables.of_record(record.read(path))
     assert "2 rounds on 1 commits, 1200 tasks, 40 faults" in text
     assert "wrong: 0, so p < 2.5e-03" in text
+
+
+def test_a_round_in_which_the_harness_failed_does_not_count_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    verdict = Verdict()
+    verdict.counts.enqueued = verdict.counts.terminal = 600
+    for seed in (11, 12):
+        record.add(Outcome(plan=Plan(seed=seed, seconds=1), verdict=verdict, seconds=1, peace=1), path)
+    with path.open("a") as file:
+        file.write(
+            json.dumps({"void": 12, "release": record.release(), "why": "its database was never started"}) + "\n"
+        )
+    assert [line["seed"] for line in record.read(path)] == [11]
+    assert record.next_seed(10, path) == 13
+    assert len(path.read_text().splitlines()) == 3

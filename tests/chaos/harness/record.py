@@ -15,8 +15,14 @@ PATH = ROOT / "tests/chaos/ledger.jsonl"
 
 
 def read(path: Path = PATH) -> list[dict[str, Any]]:
-    """Every round on record."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """Every round on record that counts.
+
+    A round in which the harness itself failed is not taken out of the file: a later line names its release and seed, as
+    `{"void": seed, "release": …, "why": …}`, and neither its tasks nor its findings count.
+    """
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    void = {(line["release"], line["void"]) for line in lines if "void" in line}
+    return [line for line in lines if "void" not in line and (line["release"], line["seed"]) not in void]
 
 
 def add(outcome: Outcome, path: Path = PATH) -> None:
@@ -36,7 +42,8 @@ def add(outcome: Outcome, path: Path = PATH) -> None:
 
 def next_seed(first: int, path: Path = PATH) -> int:
     """A seed that no round of this release has had: the rounds go on where they were left."""
-    played = [line["seed"] for line in read(path) if line["release"] == release()]
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    played = [line["seed"] for line in lines if line["release"] == release() and "seed" in line]
     return max([first, *played]) + 1
 
 

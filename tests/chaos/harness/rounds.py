@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import psycopg
 from django.db import connections
+from django.test import override_settings
 
 from tests.chaos.harness import effects, stored
 from tests.chaos.harness.checker import Verdict, verdict_of
@@ -21,6 +22,7 @@ from tests.chaos.harness.installation import TIMES, Installation
 from tests.chaos.harness.nemesis import Nemesis
 from tests.chaos.harness.workload import Load, scripts
 from tests.support.servers import Servers
+from workflows.conf import conf
 
 MARK = b"CELERIAC_PROCESS="  # what the warden leaves in the environment of all that a task starts
 QUIET = 12.0  # seconds without any event after which what has not ended never will
@@ -148,7 +150,11 @@ def _audit(verdict: Verdict) -> None:
     from workflows.engine import invariants
 
     connections.close_all()
-    for finding in invariants.audit(quiescent=True, newest=1_000_000):
+    with override_settings(CELERIAC=TIMES):  # the auditor's own would call tasks poisoned that are not
+        conf.reload()
+        findings = invariants.audit(quiescent=True, newest=1_000_000)
+    conf.reload()
+    for finding in findings:
         if not finding.holds:
             sample = f"{finding.id} {finding.title}: {finding.count}, such as {finding.rows[:2]}"
             verdict.wrong("broken_invariants", sample)
