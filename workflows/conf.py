@@ -25,6 +25,9 @@ class Conf:
     CANVAS_MAX_HEADER: int = 2
     CANVAS_MAX_BYTES: int = 32_768
 
+    # How long, from taking a message, a worker goes on with the next ready tasks of the run without one; 0: never
+    GO_ON_SECONDS: float = 0.5
+
     # Leases, retries, recovery
     LEASE_SECONDS: float = 30.0
     LEASE_RENEW_SECONDS: float = 5.0

@@ -15,6 +15,7 @@ from workflows.core.joins import TriggerRule
 from workflows.core.spec import RetrySpec
 
 FORMAT = 1
+WIDE = 8  # followable tasks below one: from here on they need not all be sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,15 @@ class PlannedTask:
     foreach_limit: int | None = None  # items at one time
     slots: int = 1  # of its pool
     own_priority: bool = False  # said by the document; otherwise a run's priority goes before it
+
+    @property
+    def followable(self) -> bool:
+        """Whether a worker may go on with it after another task, without a message.
+
+        A timeout is armed by the message; and what runs once at most must not be hit by a kill that was meant for the
+        task before it.
+        """
+        return self.timeout is None and not self.at_most_once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +130,24 @@ class Plan:
         """Position to what follows it in its chain, itself included."""
         return {p: chain[i:] for s in self.segments for chain in s.chains for i, p in enumerate(chain)}
 
+    def fan_out(self, position: int) -> tuple[int, ...]:
+        """What below a task may wait for a worker that goes on: empty unless it is wide."""
+        return self._fan_outs.get(position, ())
+
+    @property
+    def wide(self) -> bool:
+        """Whether some task has a wide fan-out."""
+        return bool(self._fan_outs)
+
+    @cached_property
+    def _fan_outs(self) -> dict[int, tuple[int, ...]]:
+        found = {}
+        for task in self.tasks:
+            below = tuple(p for p in task.downstream if self.tasks[p].followable and self.tasks[p].pool == task.pool)
+            if len(below) >= WIDE:
+                found[task.position] = below
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """The stored form."""
         return {
@@ -178,4 +206,4 @@ def _task(data: Mapping[str, Any]) -> PlannedTask:
     )
 
 
-__all__ = ["FORMAT", "Plan", "PlannedTask", "Segment"]
+__all__ = ["FORMAT", "WIDE", "Plan", "PlannedTask", "Segment"]

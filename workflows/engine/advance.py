@@ -35,7 +35,8 @@ class Consequences:
         self.places.update((run_id, row.queue) for row in rows if row.held)
         attempts = tuple((row.position, row.map_index, row.attempt) for row in rows if not row.held)
         if attempts:
-            self.dispatches.append(Dispatch(plan=plan, run_id=run_id, ready=attempts))
+            alone = any(row.withheld for row in rows)
+            self.dispatches.append(Dispatch(plan=plan, run_id=run_id, ready=attempts, alone=alone))
 
     def freed(self, moved: Moved | None) -> None:
         """Note what a task gave back that is no longer queued or running."""

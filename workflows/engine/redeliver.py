@@ -28,7 +28,7 @@ WITH stale AS (
        AND r.state = 'running' AND r.paused_at IS NULL
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
 )
-UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s.id
+UPDATE workflows_taskexecution t SET sent_at = now(), withheld = false FROM stale s WHERE t.id = s.id
 RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
 """
 
@@ -46,7 +46,7 @@ WITH latest AS (
        AND r.state = 'running' AND r.paused_at IS NULL
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
 )
-UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s.id
+UPDATE workflows_taskexecution t SET sent_at = now(), withheld = false FROM stale s WHERE t.id = s.id
 RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
 """
 
@@ -61,7 +61,7 @@ WITH stale AS (
        AND r.state = 'running' AND r.paused_at IS NULL
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
 )
-UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s.id
+UPDATE workflows_taskexecution t SET sent_at = now(), withheld = false FROM stale s WHERE t.id = s.id
 RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
 """
 

@@ -12,12 +12,16 @@ from workflows.core.states import TaskState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A queued task execution, waiting for its message; or, with `held`, for room within a limit first."""
+    """A queued task execution, waiting for its message.
+
+    With `held` it waits for room within a limit first; with `withheld`, for a worker that goes on with its run.
+    """
 
     position: int
     attempt: int
     map_index: int = -1
     held: bool = False
+    withheld: bool = False
     queue: str = ""
 
 

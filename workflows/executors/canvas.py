@@ -75,7 +75,9 @@ def delivery(plan: Plan, run_id: int, position: int, attempt: int, map_index: in
     )
 
 
-def canvases(plan: Plan, run_id: int, ready: Iterable[tuple[int, int, int]]) -> Iterator[Delivery | Signature[Any]]:
+def canvases(
+    plan: Plan, run_id: int, ready: Iterable[tuple[int, int, int]], *, chords: bool = True
+) -> Iterator[Delivery | Signature[Any]]:
     """Group ready attempts (position, map index, attempt) into what is sent: single deliveries, chains, chords.
 
     A chord goes out only when all its heads are ready together for the first time; a chain from wherever it stands.
@@ -85,7 +87,7 @@ def canvases(plan: Plan, run_id: int, ready: Iterable[tuple[int, int, int]]) -> 
         if (position, map_index) not in waiting:
             continue
         segment = plan.segment_of[position]
-        if segment.body is not None and map_index < 0 and _whole(segment, waiting):
+        if chords and segment.body is not None and map_index < 0 and _whole(segment, waiting):
             for head in segment.heads:
                 del waiting[(head, -1)]
             yield _chord(plan, run_id, segment)

@@ -29,11 +29,13 @@ BATCH = 250  # messages per round trip to the broker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """What became ready in one run: (position, map index, attempt)."""
+    """What became ready in one run: (position, map index, attempt). With `alone`, not as parts of a chord: somebody may
+    go on with one of them, and Celery would count it for ever."""
 
     plan: Plan
     run_id: int
     ready: tuple[tuple[int, int, int], ...]
+    alone: bool = False
 
 
 def send(dispatches: Iterable[Dispatch]) -> int:
@@ -41,7 +43,7 @@ def send(dispatches: Iterable[Dispatch]) -> int:
 
     Broker trouble is logged and left to the reconciler.
     """
-    items = [item for d in dispatches for item in canvases(d.plan, d.run_id, d.ready)]
+    items = [item for d in dispatches for item in canvases(d.plan, d.run_id, d.ready, chords=not d.alone)]
     if not items:
         return 0
     try:

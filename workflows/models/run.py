@@ -171,6 +171,8 @@ class TaskExecution(models.Model):
     # A gated task is subject to a limit; while queued it is held until the limit has room, and no message is sent.
     gated = models.BooleanField(_("gated"), default=False, db_default=False)
     held = models.BooleanField(_("held"), default=False, db_default=False)
+    # Only of a queued task: it waits without a message for a worker that goes on with the run.
+    withheld = models.BooleanField(_("withheld"), default=False, db_default=False)
     slots = models.SmallIntegerField(_("slots"), default=1, db_default=1)
     priority = models.SmallIntegerField(_("priority"), default=5, db_default=5)
     # Held while running: what the fencing token and the lease protect.
@@ -219,6 +221,11 @@ class TaskExecution(models.Model):
             models.Index(fields=["queue", "-priority", "queued_at", "id"], condition=_HELD, name="task_held_in_queue"),
             models.Index(fields=["run", "-priority", "queued_at", "id"], condition=_HELD, name="task_held_in_run"),
             models.Index(fields=["wake_at"], condition=Q(wake_at__isnull=False), name="task_wakes"),
+            models.Index(
+                fields=["run", "queue", "-priority", "-id"],
+                condition=Q(state=TaskState.QUEUED, withheld=True),
+                name="task_withheld",
+            ),
         ]
 
     def __str__(self) -> str:

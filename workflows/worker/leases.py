@@ -23,6 +23,7 @@ from workflows.engine.launch import follow_up
 from workflows.engine.rows import Attempted
 from workflows.executors.canvas import RUN_TASK
 from workflows.worker import nodes
+from workflows.worker.board import BOARD
 
 log = logging.getLogger(__name__)
 Held = tuple[int, int, int, int]
@@ -46,6 +47,7 @@ class LeaseKeeper:
         self._name = ""
         self._queues: list[str] = []
         self._concurrency = 0
+        self._dispatcher: Any = None
         self._lost_before: set[Held] = set()
         self._alive_at = time.monotonic()
         self._taken = 0
@@ -55,6 +57,7 @@ class LeaseKeeper:
         self._name = consumer.hostname
         self._queues = sorted(str(q.name) for q in consumer.task_consumer.queues) if consumer.task_consumer else []
         self._concurrency = consumer.pool.num_processes
+        self._dispatcher = consumer.event_dispatcher
         self._thread = threading.Thread(target=self._loop, name="celeriac-leases", daemon=True)
         self._thread.start()
 
@@ -75,6 +78,7 @@ class LeaseKeeper:
     def stop_soon(self) -> None:
         """Hand back what still runs after the grace."""
         self._grace_over = time.monotonic() + conf.STOP_GRACE
+        self._tell_children()
 
     def stop(self) -> None:
         """End the thread and mark the node as stopped."""
@@ -87,6 +91,7 @@ class LeaseKeeper:
         beat_at, registered = 0.0, False
         while True:
             try:
+                self._tell_children()
                 if not registered:
                     self._register()
                     registered = True
@@ -100,6 +105,10 @@ class LeaseKeeper:
                 sql.close()
             if self._stopped.wait(min(1.0, conf.LEASE_RENEW_SECONDS)):
                 return
+
+    def _tell_children(self) -> None:
+        watched = self._dispatcher is not None and self._dispatcher.enabled
+        BOARD.tell(stopping=self._grace_over is not None, watched=watched)
 
     def _beat(self) -> None:
         running = _running()
@@ -148,13 +157,18 @@ class LeaseKeeper:
 def _running() -> dict[Held, int]:
     """What the children of this worker run now, with the process that runs it.
 
-    By the request's type: its name is the shadow name that Flower shows, such as "sales.fetch".
+    By the request's type: its name is the shadow name that Flower shows, such as "sales.fetch". A child that has gone
+    on from its message is at something else, or between two.
     """
     found: dict[Held, int] = {}
     for request in tuple(celery_state.active_requests):
         args = request.args
         if request.type == RUN_TASK and args and len(args) == 4:
-            found[(args[0], args[1], args[2], args[3])] = request.worker_pid or 0
+            pid, root = request.worker_pid or 0, (args[0], args[1], args[2], args[3])
+            entry = BOARD.of(pid)
+            now = entry.now if entry is not None and entry.root == root else root
+            if now is not None:
+                found[now] = pid
     return found
 
 

@@ -37,3 +37,14 @@ def sign_off(name: str) -> None:
             "UPDATE workflows_node SET stopped_at = now(), heartbeat_at = now(), running = 0 WHERE name = %s", (name,)
         )
     )
+
+
+_CAPACITY = """
+SELECT COALESCE(sum(concurrency), 0) FROM workflows_node
+ WHERE stopped_at IS NULL AND heartbeat_at > now() - make_interval(secs => %s) AND %s = ANY(queues)
+"""
+
+
+def capacity(queue: str, within: float) -> int:
+    """How many tasks of a queue can run at one time, on the nodes that have shown themselves within so many seconds."""
+    return int(sql.run(_CAPACITY, (within, queue))[0][0])

@@ -28,6 +28,7 @@ from workflows.worker import limits, mapping
 from workflows.worker.celery_calls import call_celery
 from workflows.worker.logs import TaskLog, captured
 
+Window = Callable[[PlannedTask], int | None]
 process_log = logging.getLogger(__name__)
 
 # The output of a mapped task is made of those of its items, here and now: kept once more in its own row it could be
@@ -94,8 +95,16 @@ def claim(run_id: int, position: int, map_index: int, attempt: int, node: str) -
     )
 
 
-def run(held: Claim) -> tuple[Finished, Plan, PlannedTask]:
-    """Run a claimed attempt to its committed end. Raises LostClaim when the lease was lost meanwhile."""
+def claim_withheld(run_id: int, queue: str, node: str) -> Claim | None:
+    """Claim one of the run's tasks that wait for a worker that goes on."""
+    return transitions.claim_withheld(run_id, queue, token=uuid.uuid4(), node=node, lease=conf.LEASE_SECONDS)
+
+
+def run(held: Claim, window: Window = lambda _: None) -> tuple[Finished, Plan, PlannedTask]:
+    """Run a claimed attempt to its committed end; `window` says for a wide fan-out what `finish` is to send of it.
+
+    Raises LostClaim when the lease was lost meanwhile.
+    """
     plan = plans.plan_of(held.version_id).at(held.priority)
     task = plan.tasks[held.position]
     log = TaskLog(held.execution_id, held.attempt)
@@ -105,7 +114,8 @@ def run(held: Claim) -> tuple[Finished, Plan, PlannedTask]:
             if task.timeout is not None:
                 limits.hold_off()
         failpoints.hit("operated")
-        return finish(held, plan, outcome, chance=random.random()), plan, task  # noqa: S311
+        sent = window(task) if plan.fan_out(held.position) else None
+        return finish(held, plan, outcome, chance=random.random(), window=sent), plan, task  # noqa: S311
     except SoftTimeLimitExceeded:
         # The limit struck just after the operator's return.
         return finish(held, plan, _timed_out(task), chance=0.5), plan, task

@@ -14,7 +14,6 @@ from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import signals
-from django.db import connections
 
 from workflows import failpoints
 from workflows.core.decide import Settled
@@ -24,7 +23,8 @@ from workflows.engine.advance import Consequences, settle
 from workflows.engine.launch import follow_up
 from workflows.engine.rows import Attempted
 from workflows.executors.canvas import RUN_TASK
-from workflows.worker import leases, limits, logs, outbox
+from workflows.worker import leases, limits, logs, onward, outbox
+from workflows.worker.board import BOARD, Key
 
 log = logging.getLogger(__name__)
 # Seconds that a child holds on to a claim or a result while the database is away: there is nothing else that it could
@@ -48,14 +48,16 @@ def stamp(sender: str | None = None, headers: dict[str, Any] | None = None, **_:
 
 @signals.worker_init.connect(weak=False)
 def start_main(**_: Any) -> None:
-    """Give the worker's main process a connection of its own for leases and signals."""
+    """Give the worker's main process a connection of its own for leases and signals, and the board to its children."""
     sql.use_own_connection()
+    BOARD.open()
 
 
 @signals.worker_process_init.connect(weak=False)
 def start_child(**_: Any) -> None:
     """Give a pool child its own connection (never its parent's) and the capture of logs."""
     sql.use_own_connection(patience=PATIENCE)
+    BOARD.join()
     logs.install()
     gc.freeze()  # what was imported before the fork stays: a collection need not walk all of Django between two tasks
 
@@ -79,9 +81,7 @@ def end_attempt(sender: Any = None, **_: Any) -> None:
     """The last signal of every attempt, however it ended."""
     publish_ready(sender)
     limits.let_through()
-    # Celery is told to keep Django's connections over tasks: without this, one that broke would stay broken.
-    for connection in connections.all(initialized_only=True):
-        connection.close_if_unusable_or_obsolete()
+    onward.refresh_connections()
 
 
 @signals.task_failure.connect(weak=False)
@@ -94,6 +94,7 @@ def publish_or_rescue(sender: Any = None, exception: BaseException | None = None
         return
     if isinstance(exception, (WorkerLostError, TimeLimitExceeded)) and args and len(args) == 4:
         _aside.submit(_quietly, _rescue, tuple(args), isinstance(exception, TimeLimitExceeded), str(exception))
+        _aside.submit(_quietly, _rescue_follower, tuple(args), str(exception))
     else:
         outbox.flush()
 
@@ -104,6 +105,7 @@ def cancel_revoked(sender: Any = None, request: Any = None, **_: Any) -> None:
     args = getattr(request, "args", None)
     if getattr(sender, "name", None) == RUN_TASK and args and len(args) == 4:
         _aside.submit(_quietly, _cancel, tuple(args))
+        _aside.submit(_quietly, _rescue_follower, tuple(args), "killed with the message that led to it")
 
 
 @signals.task_unknown.connect(weak=False)
@@ -144,6 +146,13 @@ def _rescue(args: tuple[int, int, int, int], timed_out: bool, message: str) -> N
         reconcile.lose(which, place, losses, after, Reason.KILLED, message or "the child died")
     failpoints.hit("rescued")
     follow_up(after)
+
+
+def _rescue_follower(args: Key, message: str) -> None:
+    """The child had gone on from this message: what it was at is lost. Its line stays until it is read."""
+    follower = BOARD.after(args)
+    if follower is not None:
+        _rescue(follower, timed_out=False, message=message)
 
 
 def _cancel(args: tuple[int, int, int, int]) -> None:

@@ -18,7 +18,7 @@ from workflows.executors import send
 from workflows.executors.beat import TICK
 from workflows.executors.canary import CANARY_TASK
 from workflows.executors.canvas import RUN_TASK
-from workflows.worker import outbox, runner
+from workflows.worker import onward, outbox, runner
 
 log = logging.getLogger(__name__)
 
@@ -62,17 +62,21 @@ def run_task(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
         marks.dropped("malformed")
         raise Ignore
     run_id, position, map_index, attempt = args
+    stream = onward.Stream(self.request)
     held = runner.claim(run_id, position, map_index, attempt, node=self.request.hostname or "")
     if held is None:
         # Stale, doubled or early. Returning would make Celery go on with the canvas of the attempt that runs.
         raise Ignore
     failpoints.hit("claimed")
     try:
-        finished, plan, task = runner.run(held)
+        finished, plan, task = runner.run(held, stream.window)
     except LostClaim as error:
         log.warning("%s.%s: %s", run_id, position, error)
         raise Ignore from error
     failpoints.hit("finished")
+    if stream.follow(finished, plan, task):
+        return
+    stream.hand_on(finished.after, plan, task)
     outbox.put(finished.after, self.request, succeeded=finished.state is TaskState.SUCCESS)
     _tell_celery(self, finished, f"{plan.dag_id}.{task.id}")
 

@@ -6,7 +6,7 @@ an error: the functions return None, False or fewer rows. Times are PostgreSQL's
 
 from __future__ import annotations
 
-from workflows.engine.transitions.hot import claim, renew, succeed
+from workflows.engine.transitions.hot import claim, claim_withheld, release, renew, succeed
 from workflows.engine.transitions.joins import count_down, resolve, undecided
 from workflows.engine.transitions.lateness import tell_late
 from workflows.engine.transitions.moves import cancel_tasks, move_run, move_task, requeue
@@ -21,6 +21,7 @@ __all__ = [
     "admit",
     "cancel_tasks",
     "claim",
+    "claim_withheld",
     "count_down",
     "defer",
     "expand",
@@ -29,6 +30,7 @@ __all__ = [
     "move_run",
     "move_task",
     "recount",
+    "release",
     "renew",
     "reopen",
     "requeue",

@@ -81,9 +81,9 @@ def move_task(
 _REQUEUE = """
 WITH moved AS (
     UPDATE workflows_taskexecution t
-       SET state = 'queued', attempt = t.attempt + 1, queued_at = now(), sent_at = NULL, token = NULL, lease_until =
-       NULL,
-           next_attempt_at = NULL, wake_at = NULL, held = t.gated, reason = %(reason)s, losses = losses + %(losses)s
+       SET state = 'queued', attempt = t.attempt + 1, queued_at = now(), sent_at = NULL, token = NULL,
+           lease_until = NULL, next_attempt_at = NULL, wake_at = NULL, held = t.gated, withheld = false,
+           reason = %(reason)s, losses = losses + %(losses)s
       FROM %(held)s
      WHERE t.id = %(id)s AND t.attempt = %(attempt)s AND t.state = %(expect)s
        AND (NOT %(expired)s OR t.lease_until < now())
