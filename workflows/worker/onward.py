@@ -24,6 +24,7 @@ from workflows.engine import transitions
 from workflows.engine.advance import Consequences
 from workflows.engine.finish import Finished
 from workflows.engine.rows import Claim
+from workflows.executors.canvas import celery_id
 from workflows.executors.send import Dispatch
 from workflows.worker import nodes, outbox, runner, watching
 from workflows.worker.board import BOARD, Key
@@ -94,6 +95,9 @@ class Stream:
             failpoints.hit("finished")
             BOARD.write(self._root, None)
             watching.passed(self._request, key, f"{plan.dag_id}.{task.id}", finished, began)
+            took = time.monotonic() - began
+            name = f"{plan.dag_id}.{task.id}[{celery_id(*key)}]"
+            log.info("Task %s ended as %s in %.3fs, without a message", name, finished.state.value, took)
         self.hand_on(finished.after, plan, task)
         self._send(finished.after)
 

@@ -7,7 +7,6 @@ words, and only while somebody asked the worker for events.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from typing import Any
 
@@ -34,7 +33,7 @@ def passed(request: Any, key: Key, name: str, finished: Finished, began: float) 
         key,
         [
             ("task-received", since, {**received, "retries": 0, "eta": None, "expires": None}),
-            ("task-started", since, {"pid": os.getpid()}),
+            ("task-started", since, {}),
             _end(finished, time.monotonic() - began),
         ],
     )
