@@ -1,0 +1,88 @@
+"""The page of shared memory on which a worker's children say what they are at."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from workflows.worker.board import Board
+
+ROOT, NOW, NEXT = (7, 0, -1, 1), (7, 1, -1, 1), (7, 2, 5, 3)
+
+
+@pytest.fixture
+def board() -> Board:
+    """A page that this process has joined."""
+    board = Board()
+    board.open()
+    board.join()
+    return board
+
+
+def test_a_child_is_seen_by_its_process(board: Board) -> None:
+    assert board.of(os.getpid()) is None
+    for now in (NOW, NEXT, None):
+        board.write(ROOT, now)
+        entry = board.of(os.getpid())
+        assert entry is not None
+        assert (entry.root, entry.now) == (ROOT, now)
+
+
+def test_without_a_page_nobody_joins() -> None:
+    board = Board()
+    board.join()
+    assert not board.joined
+    assert board.of(os.getpid()) is None
+    assert board.after(ROOT) is None
+    assert not board.stopping
+    assert not board.watched
+
+
+def test_what_the_main_process_tells_is_read(board: Board) -> None:
+    board.tell(stopping=False, watched=True)
+    assert (board.stopping, board.watched) == (False, True)
+    board.tell(stopping=True, watched=False)
+    assert (board.stopping, board.watched) == (True, False)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # only the page is used after it
+def test_only_a_dead_child_left_something(board: Board) -> None:
+    board.write(ROOT, NOW)
+    assert board.after(ROOT) is None, "it lives"
+    assert _left_behind(board) == NOW
+
+
+def _left_behind(board: Board) -> object:
+    """What a child that has died was at."""
+    pid = os.fork()
+    if pid == 0:
+        board.join()
+        board.write((8, 0, -1, 1), NOW)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert board.after((8, 1, -1, 1)) is None
+    return board.after((8, 0, -1, 1))
+
+
+def test_two_children_whose_numbers_meet_have_two_lines(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    board.write(ROOT, NOW)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as sleeper:
+        monkeypatch.setattr("workflows.worker.board._SLOTS", 1 + abs(sleeper.pid - os.getpid()))
+        monkeypatch.setattr(os, "getpid", lambda: sleeper.pid)
+        board.join()
+        board.write(NEXT, None)
+        entry = board.of(sleeper.pid)
+        sleeper.kill()
+    assert entry is not None
+    assert (entry.pid, entry.root) == (sleeper.pid, NEXT)
+
+
+def test_a_line_that_was_never_finished_is_not_read(board: Board) -> None:
+    board.write(ROOT, NOW)
+    page, at = board._page, 64 + board._slot * 128
+    assert page is not None
+    page[at] += 1  # as when the writer died between its two revisions
+    assert board.of(os.getpid()) is None
