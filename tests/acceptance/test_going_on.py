@@ -1,4 +1,4 @@
-"""A worker that goes on with the next ready task of a run without a message: kept, killed and rescued like any other."""
+"""A worker that goes on with the next ready task of a run without a message: kept, killed, rescued like any other."""
 
 from __future__ import annotations
 

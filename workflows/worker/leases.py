@@ -107,7 +107,8 @@ class LeaseKeeper:
                 return
 
     def _tell_children(self) -> None:
-        watched = self._dispatcher is not None and self._dispatcher.enabled
+        events = self._dispatcher  # enabled in any case, for heartbeats; which groups, Flower may change at any time
+        watched = events is not None and events.enabled and (not events.groups or "task" in events.groups)
         BOARD.tell(stopping=self._grace_over is not None, watched=watched)
 
     def _beat(self) -> None:

@@ -88,18 +88,25 @@ class Stream:
             held = self._claim(following, plan, task)
             if held is None:
                 return  # nothing is left to go on with
-            began = time.monotonic()
-            BOARD.write(self._root, key := (run_id, held.position, held.map_index, held.attempt))
-            failpoints.hit("claimed")
-            finished, plan, task = runner.run(held, self.window)
-            failpoints.hit("finished")
-            BOARD.write(self._root, None)
-            watching.passed(self._request, key, f"{plan.dag_id}.{task.id}", finished, began)
-            took = time.monotonic() - began
-            name = f"{plan.dag_id}.{task.id}[{celery_id(*key)}]"
-            log.info("Task %s ended as %s in %.3fs, without a message", name, finished.state.value, took)
+            finished, plan, task = self._run(held, plan)
         self.hand_on(finished.after, plan, task)
         self._send(finished.after)
+
+    def _run(self, held: Claim, plan: Plan) -> tuple[Finished, Plan, PlannedTask]:
+        key = (held.run_id, held.position, held.map_index, held.attempt)
+        began = time.monotonic()
+        BOARD.write(self._root, key)
+        failpoints.hit("claimed")
+        watching.started(self._request, key, lambda: f"{plan.dag_id}.{plan.tasks[held.position].id}")
+        finished, plan, task = runner.run(held, self.window)
+        failpoints.hit("finished")
+        BOARD.write(self._root, None)
+        watching.ended(self._request, key, finished, began)
+        if log.isEnabledFor(logging.INFO):
+            name = f"{plan.dag_id}.{task.id}[{celery_id(*key)}]"
+            took = time.monotonic() - began
+            log.info("Task %s ended as %s in %.3fs, without a message", name, finished.state.value, took)
+        return finished, plan, task
 
     def _claim(self, following: Ready | None, plan: Plan, task: PlannedTask) -> Claim | None:
         """What follows; without it, or when somebody else has it by now, one of the tasks that wait for such as us."""
