@@ -100,7 +100,7 @@ def _page() -> Page:
             return Page()
         asked = {"since": position[0][0], "limit": PAGE}
         names = Told.__dataclass_fields__
-        rows = sql.run(_EVENTS, asked)  # type: ignore[arg-type]
+        rows = sql.run(_EVENTS, asked)
         if not rows:
             return Page()
         told = [Told(**dict(zip(names, row, strict=True))) for row in rows]

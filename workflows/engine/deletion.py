@@ -53,7 +53,7 @@ SELECT d.dag_id FROM workflows_dag d JOIN workflows_dagversion v ON v.id = d.cur
 
 
 def _used_by(dag_id: str) -> tuple[str, ...]:
-    return tuple(name for (name,) in sql.run(_USERS, {"dag": dag_id}))  # type: ignore[arg-type]
+    return tuple(name for (name,) in sql.run(_USERS, {"dag": dag_id}))
 
 
 def delete_dag(dag_id: str, *, cancel_runs: bool = False, by: str = "") -> None:

@@ -53,7 +53,7 @@ class Delivery:
 def take(*, busy: tuple[str, ...] = (), behind: float = 0.0) -> Delivery | None:
     """The next callback that is due, its try counted: who dies while sending has used it up, and it comes again."""
     asked = {"lease": 2 * conf.CALLBACK_TIMEOUT + 5, "busy": list(busy), "behind": behind}
-    rows = sql.run(_TAKE, asked)  # type: ignore[arg-type]
+    rows = sql.run(_TAKE, asked)
     failpoints.hit("callback_taken") if rows else None
     names = Delivery.__dataclass_fields__
     return Delivery(**dict(zip(names, rows[0], strict=True))) if rows else None
@@ -90,7 +90,7 @@ def _failed(delivery: Delivery, message: str, *, permanent: bool) -> None:
     said = f"{message[:MESSAGE_MAX]}{given_up}".replace("\x00", "")
     log.warning("callback %d, try %d: %s", delivery.id, delivery.tries, said)
     facts = {"id": delivery.id, "tries": delivery.tries, "over": over, "delay": delay, "message": said}
-    sql.persist(lambda: sql.run(_FAILED, facts))  # type: ignore[arg-type]
+    sql.persist(lambda: sql.run(_FAILED, facts))
 
 
 def deliver_for(seconds: float, *, behind: float = 0.0) -> int:

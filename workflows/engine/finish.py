@@ -15,7 +15,7 @@ from workflows.core.plan import Plan, PlannedTask
 from workflows.core.states import Reason, TaskState
 from workflows.engine import advance, launch, sql, transitions, waits
 from workflows.engine.advance import Consequences
-from workflows.engine.rows import Attempted, Claim, Ready, Succeeded
+from workflows.engine.rows import Attempted, Claim, Onward, Ready, Succeeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,19 +26,26 @@ class Finished:
     after: Consequences
     message: str = ""
     delay: float | None = None
+    following: Claim | None = None
 
 
-def finish(held: Claim, plan: Plan, outcome: Outcome, *, chance: float, window: int | None = None) -> Finished:
+def finish(
+    held: Claim,
+    plan: Plan,
+    outcome: Outcome,
+    *,
+    chance: float,
+    onward: Onward | None = None,
+) -> Finished:
     """Write the outcome of a held attempt, guarded by its token, with everything that follows in the same commit.
 
     Raises LostClaim when another worker holds the task: the result is discarded. `chance` in [0, 1) spreads retries.
-    Of a wide fan-out, `window` tasks are to be sent, and the others wait for workers that go on with the run; None: all
-    are sent.
+    With `onward`, a plain success claims in the same commit what this worker goes on with.
     """
     task = plan.tasks[held.position]
     match outcome:
         case Done():
-            return _succeeded(held, plan, task, outcome, window)
+            return _succeeded(held, plan, task, outcome, onward)
         case Skip():
             return _settled(held, plan, TaskState.SKIPPED, reason=outcome.reason)
         case Spawn():
@@ -51,12 +58,12 @@ def finish(held: Claim, plan: Plan, outcome: Outcome, *, chance: float, window: 
             return _failed(held, plan, task, outcome, chance)
 
 
-def _succeeded(held: Claim, plan: Plan, task: PlannedTask, outcome: Done, window: int | None) -> Finished:
+def _succeeded(held: Claim, plan: Plan, task: PlannedTask, outcome: Done, onward: Onward | None) -> Finished:
     output = _storable(outcome.output)
     if isinstance(output, Fail):
         return _failed(held, plan, task, output, 0.0)
     if held.map_index >= 0 or (outcome.branch is None and all(plan.tasks[p].plain for p in task.downstream)):
-        return _plainly(held, plan, task, output, window)
+        return _plainly(held, plan, task, output, onward)
     return _settled(held, plan, TaskState.SUCCESS, output=output, branch=outcome.branch)
 
 
@@ -91,9 +98,10 @@ def _unstorable(output: str) -> Fail | None:
     )
 
 
-def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None, window: int | None) -> Finished:
-    """The hot path: one statement."""
+def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None, onward: Onward | None) -> Finished:
+    """The hot path: one commit."""
     below = () if held.map_index >= 0 else task.downstream
+    window = onward.window if onward else None
     fan_out = plan.fan_out(held.position) if below and window is not None else ()
     withhold = fan_out if len(fan_out) > (window or 0) else ()
     tried_before = False
@@ -101,10 +109,11 @@ def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None, win
     def write() -> Succeeded | None:
         nonlocal tried_before
         again, tried_before = tried_before, True
-        result = transitions.succeed(held, output=output, below=below, withhold=withhold)
+        result = transitions.succeed(held, output=output, below=below, withhold=withhold, onward=onward)
         if result is None and again and _is_done(held):
             # The first try was committed and its answer lost: what became ready then is left to the reconciler.
-            return Succeeded(undecided=True, maybe_over=True)
+            following = transitions.claimed_with(held.run_id, onward.token) if onward else None
+            return Succeeded(undecided=True, maybe_over=True, following=following)
         return result
 
     result = sql.persist(write)
@@ -115,17 +124,18 @@ def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None, win
         after.maybe_joined.add((held.run_id, held.position))
     elif result.maybe_over:
         after.maybe_over.add(held.run_id)
-    after.ready(plan, held.run_id, _to_send(result.ready, window))
+    after.ready(plan, held.run_id, _to_send(result, window))
     if result.undecided:
         failpoints.hit("undecided")
         after.add(sql.persist(lambda: advance.decide_waiting(plan, held.run_id)))
-    return Finished(state=TaskState.SUCCESS, after=after)
+    return Finished(state=TaskState.SUCCESS, after=after, following=result.following)
 
 
-def _to_send(ready: tuple[Ready, ...], window: int | None) -> list[Ready]:
+def _to_send(result: Succeeded, window: int | None) -> list[Ready]:
     """All that is not withheld, and the first of what is: those whom they reach go on with the rest."""
-    withheld = sorted((row for row in ready if row.withheld), key=lambda row: row.position)
-    return [row for row in ready if not row.withheld] + withheld[:window]
+    withheld = sorted((row for row in result.ready if row.withheld), key=lambda row: row.position)
+    room = (window or 0) - (result.following is not None)
+    return [row for row in result.ready if not row.withheld] + withheld[: max(room, 0)]
 
 
 def _is_done(held: Claim) -> bool:

@@ -99,7 +99,7 @@ def _pages(rules: Rules) -> Iterator[list[int]]:
             "after": after,
             "limit": BATCH,
         }
-        page = [pk for (pk,) in sql.run(_OLD, asked)]  # type: ignore[arg-type]
+        page = [pk for (pk,) in sql.run(_OLD, asked)]
         yield page
         if len(page) < BATCH:
             return
@@ -143,8 +143,8 @@ def preview(rules: Rules) -> Pruned:
         found.events += events
         found.log_chunks += chunks
     asked = {"logs": rules.logs, "dag": rules.dag, "gone": gone}
-    found.log_chunks += sql.run(_COUNT_CHUNKS, asked)[0][0]  # type: ignore[arg-type]
-    found.dags = len(sql.run(_EMPTY_DAGS, {**_about(rules), "gone": gone}))  # type: ignore[arg-type]
+    found.log_chunks += sql.run(_COUNT_CHUNKS, asked)[0][0]
+    found.dags = len(sql.run(_EMPTY_DAGS, {**_about(rules), "gone": gone}))
     return found
 
 
@@ -155,7 +155,7 @@ def prune(rules: Rules, *, batch: int = BATCH, tell: Callable[[Pruned], None] = 
         for run_id in page:
             _prune_run(run_id, batch, done, tell)
     _prune_logs(rules, batch, done, tell)
-    for (dag_key,) in sql.run(_EMPTY_DAGS, {**_about(rules), "gone": []}):  # type: ignore[arg-type]
+    for (dag_key,) in sql.run(_EMPTY_DAGS, {**_about(rules), "gone": []}):
         done.dags += _prune_dag(dag_key)
         tell(done)
     return done
@@ -164,7 +164,7 @@ def prune(rules: Rules, *, batch: int = BATCH, tell: Callable[[Pruned], None] = 
 def _tree(run_id: int) -> list[int] | None:
     """The run with the runs of its sub-DAGs, when all of them may go."""
     tree = [pk for (pk,) in sql.run(TREE, ([run_id],))]
-    return None if sql.run(_HELD, {"tree": tree}) else tree  # type: ignore[arg-type]
+    return None if sql.run(_HELD, {"tree": tree}) else tree
 
 
 _HELD = """
@@ -237,7 +237,7 @@ def _prune_logs(rules: Rules, batch: int, done: Pruned, tell: Callable[[Pruned],
     after = 0
     while rules.logs is not None:
         asked = {"logs": rules.logs, "dag": rules.dag, "after": after, "limit": batch}
-        page = sql.run(_OLDEST_CHUNKS, asked)  # type: ignore[arg-type]
+        page = sql.run(_OLDEST_CHUNKS, asked)
         if not any(is_old for _, is_old, _ in page):
             return
         old = [pk for pk, is_old, may_go in page if is_old and may_go]

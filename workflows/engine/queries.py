@@ -45,7 +45,7 @@ def events_since(run_id: int, since: int = 0, *, limit: int = 1000) -> list[Even
     No event is missed or told twice: only those are told that no running transaction can still precede. All events
     of one transaction share a number and come together, so that a page may be longer than `limit`.
     """
-    rows = sql.run(_EVENTS, {"run": run_id, "since": since, "limit": limit})  # type: ignore[arg-type]
+    rows = sql.run(_EVENTS, {"run": run_id, "since": since, "limit": limit})
     names = EventRow.__dataclass_fields__
     return [EventRow(**dict(zip(names, row, strict=True))) for row in rows]
 

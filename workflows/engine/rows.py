@@ -47,6 +47,26 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Onward:
+    """How a worker goes on after a success, and with which claim.
+
+    It takes one of the `positions` below when it has become ready, is of its queue and no less urgent; else, with
+    `wide`, one of the run's withheld tasks; without `takes`, nothing. Of a wide fan-out, `window` tasks are sent or
+    taken, and the others withheld; None: all are sent.
+    """
+
+    token: UUID
+    node: str
+    lease: float
+    queue: str
+    priority: int
+    positions: tuple[int, ...]
+    wide: bool
+    takes: bool
+    window: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """A move that was made. What is gated has given back its place within the limits, or never had one."""
 
@@ -86,13 +106,14 @@ class Succeeded:
 
     `ready` became queued; `undecided` says that a task's upstreams have all settled, not all well, and its verdict is
     open; `maybe_over` that nothing below is left unsettled; `queues` are those in which a limit has room again, or in
-    which a task waits for one.
+    which a task waits for one; `following` is what the worker holds next, if it was to go on.
     """
 
     ready: tuple[Ready, ...] = ()
     queues: frozenset[str] = frozenset()
     undecided: bool = False
     maybe_over: bool = False
+    following: Claim | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

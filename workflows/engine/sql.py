@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, LiteralString, TypeVar
 
@@ -22,6 +22,8 @@ from psycopg.types.json import set_json_loads
 log = logging.getLogger(__name__)
 Row = tuple[Any, ...]
 T = TypeVar("T")
+Params = Sequence[Any] | Mapping[str, Any]
+Statement = tuple[LiteralString, Params]
 
 TRANSIENT = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 LOST_CONNECTION = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -60,7 +62,7 @@ class _Own:
                 self._connection.close()
             self._connection = self._cursor = None
 
-    def run(self, query: LiteralString, params: Sequence[Any]) -> list[Row]:
+    def run(self, query: LiteralString, params: Params) -> list[Row]:
         with self.lock:
             cursor = self._cursor
             if cursor is None or self._connection is None or self._connection.closed:
@@ -69,6 +71,17 @@ class _Own:
                 cursor = self._cursor = self.connection().cursor()
             cursor.execute(query, params)
             return _rows(cursor)
+
+    def together(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        if self.in_transaction:
+            return [self.run(query, params) for query, params in statements]
+        with self.lock:
+            connection = self.connection()
+            with connection.pipeline():  # what lies between its ends is one transaction, and one round trip
+                cursors = [connection.cursor() for _ in statements]
+                for cursor, (query, params) in zip(cursors, statements, strict=True):
+                    cursor.execute(query, params)
+            return [_rows(cursor) for cursor in cursors]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -97,7 +110,7 @@ class _Shared:
     def in_transaction(self) -> bool:
         return connections["default"].in_atomic_block
 
-    def run(self, query: LiteralString, params: Sequence[Any]) -> list[Row]:
+    def run(self, query: LiteralString, params: Params) -> list[Row]:
         django = connections["default"]
         django.ensure_connection()
         with django.wrap_database_errors:
@@ -105,6 +118,10 @@ class _Shared:
             set_json_loads(json.loads, cursor)  # Django's connections leave JSON as text, for its own fields to read
             cursor.execute(query, params)
             return _rows(cursor)
+
+    def together(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        with self.transaction():
+            return [self.run(query, params) for query, params in statements]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -154,9 +171,14 @@ def close() -> None:
     _current().close()
 
 
-def run(query: LiteralString, params: Sequence[Any] = ()) -> list[Row]:
+def run(query: LiteralString, params: Params = ()) -> list[Row]:
     """Run one statement and return its rows."""
     return _current().run(query, params)
+
+
+def together(statements: Sequence[Statement]) -> list[list[Row]]:
+    """Run several statements as one transaction, in one round trip where the connection can; the rows of each."""
+    return _current().together(statements)
 
 
 @contextmanager
@@ -181,7 +203,7 @@ def run_key(run_id: int) -> int:
     return (0x43454C << 40) | run_id
 
 
-def read(query: LiteralString, params: Sequence[Any] = ()) -> list[Row]:
+def read(query: LiteralString, params: Params = ()) -> list[Row]:
     """Run one statement that changes nothing, and again if the connection was lost: no restart shall fail a task."""
     return persist(lambda: run(query, params))
 

@@ -78,11 +78,11 @@ def _for_sure(suspects: dict[str, list[str]]) -> dict[str, list[str]]:
 
 def _suspects() -> Iterator[tuple[str, list[str]]]:
     facts = {"stall": conf.STALL_SECONDS, "lease": conf.LEASE_SECONDS}
-    for name, queues in sql.run(_SUSPECTS, facts):  # type: ignore[arg-type]
+    for name, queues in sql.run(_SUSPECTS, facts):
         yield name, list(queues)
 
 
 def stalled_nodes() -> Iterator[tuple[str, list[str], bool]]:
     """Each flagged node that is alive, its queues, and whether no other worker can stand in for it."""
-    for name, queues, alone in sql.run(_FLAGGED, {"lease": conf.LEASE_SECONDS}):  # type: ignore[arg-type]
+    for name, queues, alone in sql.run(_FLAGGED, {"lease": conf.LEASE_SECONDS}):
         yield name, list(queues), alone

@@ -91,7 +91,7 @@ def _batch() -> Batch:
             return Batch()  # another reconciler reads, or nothing is to be read
         names = Success.__dataclass_fields__
         asked = {"seq": position[0][0], "limit": BATCH}
-        rows = sql.run(_SUCCESSES, asked)  # type: ignore[arg-type]
+        rows = sql.run(_SUCCESSES, asked)
         found = [Success(**dict(zip(names, row, strict=True))) for row in rows]
         if not found:
             return Batch()

@@ -109,7 +109,7 @@ class TaskLog:
             "texts": [row[2].encode("utf-8", "replace").decode() for row in rows],
         }
         try:
-            sql.persist(lambda: sql.run(_INSERT, values))  # type: ignore[arg-type]
+            sql.persist(lambda: sql.run(_INSERT, values))
         except SoftTimeLimitExceeded:
             raise  # the worker's, not ours
         except Exception:

@@ -21,14 +21,14 @@ from workflows.core.plan import Plan, PlannedTask
 from workflows.core.states import Reason
 from workflows.engine import plans, sql, transitions
 from workflows.engine.finish import Finished, finish
-from workflows.engine.rows import Claim
+from workflows.engine.rows import Claim, Onward
 from workflows.operators import registry
 from workflows.operators.base import Context, OperatorType, RunInfo, TaskInfo, TaskView
 from workflows.worker import limits, mapping
 from workflows.worker.celery_calls import call_celery
 from workflows.worker.logs import TaskLog, captured
 
-Window = Callable[[PlannedTask], int | None]
+OnwardOf = Callable[[Plan, PlannedTask], Onward | None]
 process_log = logging.getLogger(__name__)
 
 # The output of a mapped task is made of those of its items, here and now: kept once more in its own row it could be
@@ -95,13 +95,8 @@ def claim(run_id: int, position: int, map_index: int, attempt: int, node: str) -
     )
 
 
-def claim_withheld(run_id: int, queue: str, node: str) -> Claim | None:
-    """Claim one of the run's tasks that wait for a worker that goes on."""
-    return transitions.claim_withheld(run_id, queue, token=uuid.uuid4(), node=node, lease=conf.LEASE_SECONDS)
-
-
-def run(held: Claim, window: Window = lambda _: None) -> tuple[Finished, Plan, PlannedTask]:
-    """Run a claimed attempt to its committed end; `window` says for a wide fan-out what `finish` is to send of it.
+def run(held: Claim, onward: OnwardOf = lambda _plan, _task: None) -> tuple[Finished, Plan, PlannedTask]:
+    """Run a claimed attempt to its committed end; `onward` says how this worker goes on after a success.
 
     Raises LostClaim when the lease was lost meanwhile.
     """
@@ -114,8 +109,8 @@ def run(held: Claim, window: Window = lambda _: None) -> tuple[Finished, Plan, P
             if task.timeout is not None:
                 limits.hold_off()
         failpoints.hit("operated")
-        sent = window(task) if plan.fan_out(held.position) else None
-        return finish(held, plan, outcome, chance=random.random(), window=sent), plan, task  # noqa: S311
+        chance = random.random()  # noqa: S311
+        return finish(held, plan, outcome, chance=chance, onward=onward(plan, task)), plan, task
     except SoftTimeLimitExceeded:
         # The limit struck just after the operator's return.
         return finish(held, plan, _timed_out(task), chance=0.5), plan, task

@@ -69,12 +69,13 @@ def run_task(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
         raise Ignore
     failpoints.hit("claimed")
     try:
-        finished, plan, task = runner.run(held, stream.window)
+        finished, plan, task = runner.run(held, stream.onward)
     except LostClaim as error:
         log.warning("%s.%s: %s", run_id, position, error)
         raise Ignore from error
     failpoints.hit("finished")
-    if stream.follow(finished, plan, task):
+    if finished.following is not None:
+        stream.follow(finished, plan, task)
         return
     stream.hand_on(finished.after, plan, task)
     outbox.put(finished.after, self.request, succeeded=finished.state is TaskState.SUCCESS)

@@ -6,7 +6,8 @@ an error: the functions return None, False or fewer rows. Times are PostgreSQL's
 
 from __future__ import annotations
 
-from workflows.engine.transitions.hot import claim, claim_withheld, release, renew, succeed
+from workflows.engine.transitions.claims import claim, claimed_with, release
+from workflows.engine.transitions.hot import renew, succeed
 from workflows.engine.transitions.joins import count_down, resolve, undecided
 from workflows.engine.transitions.lateness import tell_late
 from workflows.engine.transitions.moves import cancel_tasks, move_run, move_task, requeue
@@ -21,7 +22,7 @@ __all__ = [
     "admit",
     "cancel_tasks",
     "claim",
-    "claim_withheld",
+    "claimed_with",
     "count_down",
     "defer",
     "expand",

@@ -21,4 +21,4 @@ RETURNING run_id
 
 def tell_late(limit: int = 500) -> int:
     """An event for each run that is late now, and was not told to be; returns how many."""
-    return len(sql.run(_TELL, {"limit": limit, "reason": Reason.LATE.value}))  # type: ignore[arg-type]
+    return len(sql.run(_TELL, {"limit": limit, "reason": Reason.LATE.value}))

@@ -57,7 +57,7 @@ def move_task(
     """
     rows = sql.run(
         _CLOSE,
-        {  # type: ignore[arg-type]
+        {
             "id": which.execution_id,
             "runs": sql.run_key(0),
             "attempt": which.attempt,
@@ -103,7 +103,7 @@ def requeue(which: Attempted, *, expect: TaskState, reason: Reason, end: str, lo
     """RUNNING or RETRYING → QUEUED with the next attempt number: after a loss, a hand-back, or when a retry is due."""
     rows = sql.run(
         _REQUEUE,
-        {  # type: ignore[arg-type]
+        {
             "id": which.execution_id,
             "runs": sql.run_key(0),
             "attempt": which.attempt,
@@ -132,7 +132,7 @@ def move_run(run_id: int, *, expect: RunState, to: RunState, reason: Reason = Re
         INSERT INTO workflows_event (run_id, old, new, reason, message)
         SELECT id, %(expect)s, %(to)s, %(reason)s, left(%(message)s, 500) FROM moved RETURNING run_id
         """,
-        {  # type: ignore[arg-type]
+        {
             "id": run_id,
             "to": to.value,
             "expect": expect.value,
@@ -167,7 +167,7 @@ SELECT position, map_index, attempt, old, queue, gated FROM moved
 
 def cancel_tasks(run_id: int, reason: Reason) -> list[Stopped]:
     """Cancel every unsettled task of a run. The caller holds the run's lock."""
-    rows = sql.run(_CANCEL, {"run": run_id, "reason": reason.value})  # type: ignore[arg-type]
+    rows = sql.run(_CANCEL, {"run": run_id, "reason": reason.value})
     return [
         Stopped(position=position, map_index=map_index, attempt=attempt, old=TaskState(old), queue=queue, gated=gated)
         for position, map_index, attempt, old, queue, gated in rows

@@ -88,7 +88,7 @@ def expand(group_id: int, position: int, items: Sequence[Any], *, limited: bool)
     """A row, queued, for each item of a mapped task. The caller holds the run's lock and has deferred the group."""
     rows = sql.run(
         _EXPAND,
-        {"id": group_id, "items": json_text(items), "count": len(items), "limited": limited},  # type: ignore[arg-type]
+        {"id": group_id, "items": json_text(items), "count": len(items), "limited": limited},
     )
     return [
         Ready(position=position, map_index=map_index, attempt=attempt, held=held, queue=queue)

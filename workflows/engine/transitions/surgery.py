@@ -28,7 +28,7 @@ def reopen(ids: Sequence[int], *, reason: Reason, by: str) -> int:
     """Any final state → PENDING. Items wait for their mapped task from then on; returns how many were opened."""
     if not ids:
         return 0
-    return len(sql.run(_REOPEN, {"ids": list(ids), "reason": reason.value, "by": by}))  # type: ignore[arg-type]
+    return len(sql.run(_REOPEN, {"ids": list(ids), "reason": reason.value, "by": by}))
 
 
 _RECOUNT = """
@@ -71,7 +71,7 @@ def retry_items(run_id: int, position: int) -> list[Ready]:
     asked = {"run": run_id, "position": position, "reason": Reason.CLEARED_BY_USER.value}
     return [
         Ready(position=position, map_index=map_index, attempt=attempt, held=held, queue=queue)
-        for map_index, attempt, held, queue in sql.run(_RETRY_ITEMS, asked)  # type: ignore[arg-type]
+        for map_index, attempt, held, queue in sql.run(_RETRY_ITEMS, asked)
     ]
 
 
@@ -102,4 +102,4 @@ def mark(run_id: int, position: int, to: TaskState, *, by: str) -> list[tuple[in
     Returns (map index, attempt, state before, queue, gated) of each row that moved.
     """
     asked = {"run": run_id, "position": position, "to": to.value, "by": by, "reason": Reason.MARKED_BY_USER.value}
-    return [tuple(row) for row in sql.run(_MARK, asked)]  # type: ignore[arg-type]
+    return [tuple(row) for row in sql.run(_MARK, asked)]

@@ -52,7 +52,7 @@ def defer(
     """
     rows = sql.run(
         _DEFER,
-        {  # type: ignore[arg-type]
+        {
             "id": which.execution_id,
             "attempt": which.attempt,
             "token": which.token,

@@ -1,0 +1,161 @@
+"""Claims: QUEUED → RUNNING, by a message, or by a worker that goes on with a run."""
+
+from __future__ import annotations
+
+from typing import Any, LiteralString
+from uuid import UUID
+
+from workflows.engine import sql
+from workflows.engine.rows import Claim, Onward, Ready
+
+# The run's lock is shared with other claims and completions: against a cancel, one comes wholly before the other, and
+# no event tells of a start after the run's end.
+_CLAIM = """
+WITH %(before)sclaimed AS (
+    UPDATE workflows_taskexecution t
+       SET state = 'running', token = %(token)s, node = %(node)s, reason = '', message = '',
+           lease_until = now() + make_interval(secs => %(lease)s), started_at = now(), sent_at = NULL
+      FROM workflows_dagrun r, %(of)s
+     WHERE %(which)s AND t.state = 'queued' AND NOT t.held
+       AND r.id = t.run_id AND r.state = 'running' AND r.paused_at IS NULL
+ RETURNING t.id, t.run_id, t.task_id, t.position, t.map_index, t.attempt, t.failures,
+           r.version_id, r.params, r.logical_date, r.trigger, r.external_id, r.interval_start, r.priority, t.item
+), tried AS (
+    INSERT INTO workflows_taskattempt (task_execution_id, number, token, node)
+    SELECT id, attempt, %(token)s, %(node)s FROM claimed
+), told AS (
+    INSERT INTO workflows_event (run_id, task_execution_id, task_id, attempt, old, new, node)
+    SELECT run_id, id, task_id, attempt, 'queued', 'running', %(node)s FROM claimed
+)
+SELECT id, position, map_index, attempt, failures, version_id, params, logical_date, trigger, external_id,
+       interval_start, priority, item FROM claimed
+"""
+_CLAIM_ONE = (
+    _CLAIM.replace("%(before)s", "")
+    .replace("%(of)s", "(SELECT pg_advisory_xact_lock_shared(%(key)s)) AS held")
+    .replace(
+        "%(which)s",
+        "t.run_id = %(run)s AND t.position = %(position)s AND t.map_index = %(map_index)s AND t.attempt = %(attempt)s",
+    )
+)
+# In the transaction of a success: of what that has just queued (its time of queueing is the transaction's), or else of
+# what is withheld. Nothing when the success was stale. The run's lock is held by then.
+_CLAIM_NEXT = _CLAIM.replace("%(of)s", "picked p").replace("%(which)s", "t.id = p.id")
+_JUST_READY = """next AS (
+    SELECT w.id FROM workflows_taskexecution w
+     WHERE w.run_id = %(run)s AND w.position = ANY(%(positions)s::int[]) AND w.map_index = -1 AND w.state = 'queued'
+       AND NOT w.held AND w.queued_at = now() AND w.queue = %(queue)s AND w.priority >= %(priority)s
+     ORDER BY w.priority DESC, w.position LIMIT 1
+), """
+_CLAIM_JUST_READY = _CLAIM_NEXT.replace("%(before)s", _JUST_READY.replace("next AS", "picked AS"))
+_CLAIM_NEXT_OF_MANY = _CLAIM_NEXT.replace(
+    "%(before)s",
+    """%(just_ready)sspare AS (
+    SELECT w.id FROM workflows_taskexecution w
+     WHERE w.run_id = %(run)s AND w.queue = %(queue)s AND w.state = 'queued' AND w.withheld
+       AND NOT EXISTS (SELECT FROM next)
+       AND EXISTS (SELECT FROM workflows_taskexecution m WHERE m.id = %(id)s AND m.ended_at = now())
+     ORDER BY w.priority DESC, w.id DESC LIMIT 1 FOR NO KEY UPDATE OF w SKIP LOCKED
+), picked AS (SELECT id FROM next UNION ALL SELECT id FROM spare), """.replace("%(just_ready)s", _JUST_READY),
+)
+
+_CLAIMED_BEFORE = """
+SELECT t.id, t.position, t.map_index, t.attempt, t.failures, r.version_id, r.params, r.logical_date, r.trigger,
+       r.external_id, r.interval_start, r.priority, t.item
+  FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
+ WHERE t.run_id = %(run)s AND t.ended_at IS NULL AND t.token = %(token)s
+"""
+
+
+def claim(
+    run_id: int, position: int, map_index: int, attempt: int, *, token: UUID, node: str, lease: float
+) -> Claim | None:
+    """QUEUED → RUNNING for exactly this attempt, or None: the message was stale, doubled or too early.
+
+    Safe to repeat with the same token, when the answer to the first try was lost.
+    """
+    asked = {
+        "key": sql.run_key(run_id),
+        "run": run_id,
+        "position": position,
+        "map_index": map_index,
+        "attempt": attempt,
+        "token": token,
+        "node": node,
+        "lease": lease,
+    }
+    asked_before = False
+
+    def ask() -> list[sql.Row]:
+        nonlocal asked_before
+        rows = sql.run(_CLAIMED_BEFORE, asked) if asked_before else []
+        asked_before = True
+        return rows or sql.run(_CLAIM_ONE, asked)
+
+    return _held(run_id, token, sql.persist(ask))
+
+
+def _held(run_id: int, token: UUID, rows: list[sql.Row]) -> Claim | None:
+    if not rows:
+        return None
+    execution_id, position, map_index, attempt, failures, version_id, *of_run, item = rows[0]
+    params, logical_date, trigger, external_id, since, priority = of_run
+    return Claim(
+        execution_id=execution_id,
+        run_id=run_id,
+        position=position,
+        map_index=map_index,
+        attempt=attempt,
+        token=token,
+        failures=failures,
+        version_id=version_id,
+        params=params,
+        logical_date=logical_date,
+        trigger=trigger,
+        external_id=external_id,
+        interval_start=since,
+        priority=priority,
+        item=item,
+    )
+
+
+def next_claim(run_id: int, done_id: int, onward: Onward) -> tuple[LiteralString, dict[str, Any]]:
+    """The statement, for the transaction of a success, that claims what its worker goes on with."""
+    asked = {
+        "run": run_id,
+        "id": done_id,
+        "token": onward.token,
+        "node": onward.node,
+        "lease": onward.lease,
+        "positions": list(onward.positions),
+        "queue": onward.queue,
+        "priority": onward.priority,
+    }
+    return _CLAIM_NEXT_OF_MANY if onward.wide else _CLAIM_JUST_READY, asked
+
+
+def next_claimed(run_id: int, onward: Onward, rows: list[sql.Row]) -> Claim | None:
+    """What that statement claimed."""
+    return _held(run_id, onward.token, rows)
+
+
+def claimed_with(run_id: int, token: UUID) -> Claim | None:
+    """The live claim that was made with a token: for one whose answer was lost."""
+    return _held(run_id, token, sql.run(_CLAIMED_BEFORE, {"run": run_id, "token": token}))
+
+
+_RELEASE = """
+WITH picked AS (
+    SELECT w.id FROM workflows_taskexecution w
+     WHERE w.run_id = %s AND w.queue = %s AND w.state = 'queued' AND w.withheld
+     ORDER BY w.priority DESC, w.id DESC LIMIT 1 FOR NO KEY UPDATE OF w SKIP LOCKED
+)
+UPDATE workflows_taskexecution t SET withheld = false FROM picked p WHERE t.id = p.id
+RETURNING t.position, t.map_index, t.attempt
+"""
+
+
+def release(run_id: int, queue: str) -> Ready | None:
+    """Choose one of the run's withheld tasks, which is to be sent after all: who goes on with the run stops."""
+    rows = sql.run(_RELEASE, (run_id, queue))
+    return Ready(position=rows[0][0], map_index=rows[0][1], attempt=rows[0][2]) if rows else None
