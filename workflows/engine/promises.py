@@ -214,7 +214,7 @@ INVARIANTS: tuple[Invariant, ...] = (
         title="a task whose upstreams have all settled is decided within two sweeps",
         query="""
         SELECT t.run_id, t.task_id, t.state FROM tasks t JOIN runs r ON r.id = t.run_id
-         WHERE t.state = 'pending' AND t.waiting_on = 0 AND r.state = 'running' AND NOT EXISTS (
+         WHERE t.undecided AND r.state = 'running' AND NOT EXISTS (
                SELECT 1 FROM events e WHERE e.run_id = r.id AND e.at > now() - make_interval(secs => %(slack)s))
         """,
     ),

@@ -294,7 +294,7 @@ def _undecided(after: Consequences) -> int:
     rows = sql.run(
         "SELECT DISTINCT t.run_id, r.version_id "
         "FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id "
-        "WHERE t.state = 'pending' AND t.waiting_on = 0 AND t.map_index = -1 AND r.state = 'running' LIMIT 500"
+        "WHERE t.undecided AND t.map_index = -1 AND r.state = 'running' LIMIT 500"
     )
 
     def mend(run_id: int, version_id: int) -> bool:

@@ -51,8 +51,8 @@ class Onward:
     """How a worker goes on after a success, and with which claim.
 
     It takes one of the `positions` below when it has become ready, is of its queue and no less urgent; else, with
-    `wide`, one of the run's withheld tasks; without `takes`, nothing. Of a wide fan-out, `window` tasks are sent or
-    taken, and the others withheld; None: all are sent.
+    `wide`, one of the run's withheld tasks, and with `first` only such a one; without `takes`, nothing. Of a wide
+    fan-out, `window` tasks are sent or taken, and the others withheld; None: all are sent.
     """
 
     token: UUID
@@ -62,6 +62,7 @@ class Onward:
     priority: int
     positions: tuple[int, ...]
     wide: bool
+    first: bool
     takes: bool
     window: int | None
 

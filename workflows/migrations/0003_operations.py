@@ -216,11 +216,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='taskexecution',
-            name='withheld',
-            field=models.BooleanField(db_default=False, default=False, verbose_name='withheld'),
-        ),
-        migrations.AddField(
-            model_name='taskexecution',
             name='item',
             field=models.JSONField(blank=True, null=True, verbose_name='item'),
         ),
@@ -286,10 +281,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='taskexecution',
             index=models.Index(condition=models.Q(('wake_at__isnull', False)), fields=['wake_at'], name='task_wakes'),
-        ),
-        migrations.AddIndex(
-            model_name='taskexecution',
-            index=models.Index(condition=models.Q(('state', workflows.core.states.TaskState['QUEUED']), ('withheld', True)), fields=['run', 'queue', '-priority', '-id'], name='task_withheld'),
         ),
         migrations.AddField(
             model_name='approval',

@@ -2,8 +2,8 @@
 
 A message costs more than a task's part in PostgreSQL. What is ready next is known where a success is committed, so
 the same commit claims it for this child, and what else is ready is sent as always. Of a wide fan-out only as many tasks
-are sent as there are children to take them; the others wait, withheld, for whoever goes on with the run. A child goes on
-for GO_ON_SECONDS at most, so that other runs get their turn, and never with a less urgent task.
+are sent as there are children to take them; the others wait, withheld, for whoever goes on with the run. A child goes
+on for GO_ON_SECONDS at most, so that other runs get their turn, and never with a less urgent task.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.db import connections
 from workflows import failpoints
 from workflows.conf import conf
 from workflows.core.errors import LostClaim
-from workflows.core.plan import Plan, PlannedTask
+from workflows.core.plan import WIDE, Plan, PlannedTask
 from workflows.engine import transitions
 from workflows.engine.advance import Consequences
 from workflows.engine.finish import Finished
@@ -59,6 +59,7 @@ class Stream:
             priority=task.priority,
             positions=followed,
             wide=plan.wide,
+            first=plan.wide and bool(task.downstream) and _joined(plan, task),
             takes=task.followable and bool(followed or plan.wide) and self._in_time(),
             window=_children(conf.queue_of(task.pool)) if plan.fan_out(task.position) else None,
         )
@@ -115,6 +116,11 @@ class Stream:
         except Exception:  # as Celery's signals do it: what is held by now runs all the same
             log.exception("what became ready could not be sent; the reconciler will")
         refresh_connections()
+
+
+def _joined(plan: Plan, task: PlannedTask) -> bool:
+    """Whether all below is joined from many: nothing of it is ready for certain, and their counts are in demand."""
+    return all(len(plan.tasks[p].upstream) >= WIDE for p in task.downstream)
 
 
 def _children(queue: str) -> int | None:

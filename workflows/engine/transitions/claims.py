@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, LiteralString
 from uuid import UUID
 
 from workflows.engine import sql
 from workflows.engine.rows import Claim, Onward, Ready
+from workflows.engine.sql import Statement
 
 # The run's lock is shared with other claims and completions: against a cancel, one comes wholly before the other, and
 # no event tells of a start after the run's end.
@@ -14,9 +14,10 @@ _CLAIM = """
 WITH %(before)sclaimed AS (
     UPDATE workflows_taskexecution t
        SET state = 'running', token = %(token)s, node = %(node)s, reason = '', message = '',
-           lease_until = now() + make_interval(secs => %(lease)s), started_at = now(), sent_at = NULL
+           lease_until = now() + make_interval(secs => %(lease)s), started_at = now(), sent_at = NULL,
+           withheld = false
       FROM workflows_dagrun r, %(of)s
-     WHERE %(which)s AND t.state = 'queued' AND NOT t.held
+     WHERE %(which)s
        AND r.id = t.run_id AND r.state = 'running' AND r.paused_at IS NULL
  RETURNING t.id, t.run_id, t.task_id, t.position, t.map_index, t.attempt, t.failures,
            r.version_id, r.params, r.logical_date, r.trigger, r.external_id, r.interval_start, r.priority, t.item
@@ -35,28 +36,44 @@ _CLAIM_ONE = (
     .replace("%(of)s", "(SELECT pg_advisory_xact_lock_shared(%(key)s)) AS held")
     .replace(
         "%(which)s",
-        "t.run_id = %(run)s AND t.position = %(position)s AND t.map_index = %(map_index)s AND t.attempt = %(attempt)s",
+        "t.run_id = %(run)s AND t.position = %(position)s AND t.map_index = %(map_index)s AND t.attempt = %(attempt)s"
+        " AND t.state = 'queued' AND NOT t.held",
     )
 )
+# `(state = …) IS TRUE` is a condition that no index takes: on the small index of all active tasks, a plan made while the
+# table was small would look at each of them for ever after.
 # In the transaction of a success: of what that has just queued (its time of queueing is the transaction's), or else of
 # what is withheld. Nothing when the success was stale. The run's lock is held by then.
 _CLAIM_NEXT = _CLAIM.replace("%(of)s", "picked p").replace("%(which)s", "t.id = p.id")
 _JUST_READY = """next AS (
     SELECT w.id FROM workflows_taskexecution w
-     WHERE w.run_id = %(run)s AND w.position = ANY(%(positions)s::int[]) AND w.map_index = -1 AND w.state = 'queued'
-       AND NOT w.held AND w.queued_at = now() AND w.queue = %(queue)s AND w.priority >= %(priority)s
+     WHERE w.run_id = %(run)s AND w.position = ANY(%(positions)s::int[]) AND w.map_index = -1
+       AND (w.state = 'queued') IS TRUE AND NOT w.held AND w.queued_at = now() AND w.queue = %(queue)s AND w.priority >= %(priority)s
      ORDER BY w.priority DESC, w.position LIMIT 1
 ), """
 _CLAIM_JUST_READY = _CLAIM_NEXT.replace("%(before)s", _JUST_READY.replace("next AS", "picked AS"))
+_SPARE = """spare AS (
+    SELECT w.id FROM %(mine)s workflows_taskexecution w
+     WHERE w.run_id = %(run)s AND w.queue = %(queue)s AND w.withheld AND (w.state = 'queued') IS TRUE
+     ORDER BY w.priority DESC, w.id DESC LIMIT 1 FOR NO KEY UPDATE OF w SKIP LOCKED
+)"""
 _CLAIM_NEXT_OF_MANY = _CLAIM_NEXT.replace(
     "%(before)s",
-    """%(just_ready)sspare AS (
-    SELECT w.id FROM workflows_taskexecution w
-     WHERE w.run_id = %(run)s AND w.queue = %(queue)s AND w.state = 'queued' AND w.withheld
-       AND NOT EXISTS (SELECT FROM next)
-       AND EXISTS (SELECT FROM workflows_taskexecution m WHERE m.id = %(id)s AND m.ended_at = now())
-     ORDER BY w.priority DESC, w.id DESC LIMIT 1 FOR NO KEY UPDATE OF w SKIP LOCKED
-), picked AS (SELECT id FROM next UNION ALL SELECT id FROM spare), """.replace("%(just_ready)s", _JUST_READY),
+    """%(next)smine AS MATERIALIZED (
+    SELECT m.id FROM workflows_taskexecution m
+     WHERE m.id = %(id)s AND m.ended_at = now() AND NOT EXISTS (SELECT FROM next)
+), %(spare)s, picked AS (SELECT id FROM next UNION ALL SELECT id FROM spare), """.replace(
+        "%(next)s", _JUST_READY
+    ).replace("%(spare)s", _SPARE.replace("%(mine)s", "mine,")),
+)
+# Before the success is written: the row of a join that hundreds count down is then locked for less time. The run's lock
+# comes first, as for everybody, then the task's own row, so that the success that follows cannot fail to be ours.
+_CLAIM_SPARE = _CLAIM_NEXT.replace(
+    "%(before)s",
+    """held AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(%(key)s)), mine AS MATERIALIZED (
+    SELECT m.id FROM held, workflows_taskexecution m
+     WHERE m.id = %(id)s AND m.token = %(mine_token)s AND (m.state = 'running') IS TRUE FOR NO KEY UPDATE OF m
+), %(spare)s, """.replace("%(spare)s", _SPARE.replace("%(mine)s", "mine,").replace("spare AS", "picked AS")),
 )
 
 _CLAIMED_BEFORE = """
@@ -119,11 +136,13 @@ def _held(run_id: int, token: UUID, rows: list[sql.Row]) -> Claim | None:
     )
 
 
-def next_claim(run_id: int, done_id: int, onward: Onward) -> tuple[LiteralString, dict[str, Any]]:
-    """The statement, for the transaction of a success, that claims what its worker goes on with."""
+def next_claim(held: Claim, onward: Onward) -> Statement:
+    """The statement that claims what a worker goes on with, for the transaction of its success."""
     asked = {
-        "run": run_id,
-        "id": done_id,
+        "key": sql.run_key(held.run_id),
+        "run": held.run_id,
+        "id": held.execution_id,
+        "mine_token": held.token,
         "token": onward.token,
         "node": onward.node,
         "lease": onward.lease,
@@ -131,6 +150,8 @@ def next_claim(run_id: int, done_id: int, onward: Onward) -> tuple[LiteralString
         "queue": onward.queue,
         "priority": onward.priority,
     }
+    if onward.first:
+        return _CLAIM_SPARE, asked
     return _CLAIM_NEXT_OF_MANY if onward.wide else _CLAIM_JUST_READY, asked
 
 
@@ -147,7 +168,7 @@ def claimed_with(run_id: int, token: UUID) -> Claim | None:
 _RELEASE = """
 WITH picked AS (
     SELECT w.id FROM workflows_taskexecution w
-     WHERE w.run_id = %s AND w.queue = %s AND w.state = 'queued' AND w.withheld
+     WHERE w.run_id = %s AND w.queue = %s AND w.withheld AND (w.state = 'queued') IS TRUE
      ORDER BY w.priority DESC, w.id DESC LIMIT 1 FOR NO KEY UPDATE OF w SKIP LOCKED
 )
 UPDATE workflows_taskexecution t SET withheld = false FROM picked p WHERE t.id = p.id

@@ -17,7 +17,7 @@ WITH settled AS (
     UPDATE workflows_taskexecution t
        SET state = 'success', ended_at = now(), token = NULL, lease_until = NULL, output = %(output)s::jsonb
       FROM (SELECT pg_advisory_xact_lock_shared(%(key)s)) AS held
-     WHERE t.id = %(id)s AND t.token = %(token)s AND t.state = 'running'
+     WHERE t.id = %(id)s AND t.token = %(token)s AND (t.state = 'running') IS TRUE
  RETURNING t.id, t.run_id, t.task_id, t.attempt, t.node, t.gated, t.queue
 ), tried AS (
     UPDATE workflows_taskattempt a SET ended_at = now(), "end" = 'success'
@@ -91,7 +91,11 @@ def succeed(
         statement, asked["withhold"] = _SUCCEED_ABOVE_WIDE, list(withhold)
     if onward is None or not onward.takes:
         return _succeeded(sql.run(statement, asked), None)
-    rows, taken = sql.together([(statement, asked), next_claim(held.run_id, held.execution_id, onward)])
+    both = [(statement, asked), next_claim(held, onward)]
+    if onward.first:
+        taken, rows = sql.together(both[::-1])
+    else:
+        rows, taken = sql.together(both)
     return _succeeded(rows, next_claimed(held.run_id, onward, taken))
 
 

@@ -28,7 +28,7 @@ def count_down(run_id: int, deltas: Mapping[int, tuple[int, int, int]]) -> list[
 
 _UNDECIDED = """
 SELECT position, map_index, attempt, state, waiting_on, upstreams_failed, upstreams_skipped
-  FROM workflows_taskexecution WHERE run_id = %s AND state = 'pending' AND waiting_on = 0 AND map_index = -1
+  FROM workflows_taskexecution WHERE run_id = %s AND undecided AND map_index = -1
 """
 
 
