@@ -74,9 +74,7 @@ def test_a_wide_fan_out_takes_few_messages_and_every_child(stage: Stage) -> None
     run = stage.run("wide", {"top": deed("work"), **wide, "end": deed("work", depends_on=list(wide))})
     assert stage.ended(run) == ["success"]
     stage.check(run)
-    assert received(stage, run) <= 1 + CONCURRENCY + 3, (
-        "a message for each child, and now and then one that was not needed"
-    )
+    assert received(stage, run) <= 20, "some for each child that had nothing to do; not one for each task"
     assert len({line["pid"] for line in stage.lines("start", run)}) == CONCURRENCY
     assert len(stage.lines("start", run)) == 62
 

@@ -42,10 +42,26 @@ def test_without_a_page_nobody_joins() -> None:
 
 
 def test_what_the_main_process_tells_is_read(board: Board) -> None:
-    board.tell(stopping=False, watched=True)
-    assert (board.stopping, board.watched) == (False, True)
-    board.tell(stopping=True, watched=False)
-    assert (board.stopping, board.watched) == (True, False)
+    board.tell(stopping=False, watched=True, children=3)
+    assert (board.stopping, board.watched, board.children) == (False, True, 3)
+    board.tell(stopping=True, watched=False, children=70_000)
+    assert (board.stopping, board.watched, board.children) == (True, False, 65_535)
+
+
+def test_who_has_nothing_to_do_is_counted(board: Board) -> None:
+    assert board.idle == 1, "a child that has joined has nothing to do yet"
+    board.work()
+    assert board.idle == 0
+    board.rest()
+    assert board.idle == 1
+
+
+def test_that_tasks_are_withheld_is_told(board: Board) -> None:
+    assert not board.withheld
+    board.withhold(True)
+    assert board.withheld
+    board.withhold(False)
+    assert not board.withheld
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # only the page is used after it
@@ -82,7 +98,7 @@ def test_two_children_whose_numbers_meet_have_two_lines(board: Board, monkeypatc
 
 def test_a_line_that_was_never_finished_is_not_read(board: Board) -> None:
     board.write(ROOT, NOW)
-    page, at = board._page, 64 + board._slot * 128
+    page, at = board._page, 64 + 2048 + (board._slot or 0) * 128
     assert page is not None
     page[at] += 1  # as when the writer died between its two revisions
     assert board.of(os.getpid()) is None

@@ -15,7 +15,7 @@ from workflows.core.joins import TriggerRule
 from workflows.core.spec import RetrySpec
 
 FORMAT = 1
-WIDE = 8  # followable tasks below one: from here on they need not all be sent
+WIDE = 2  # followable tasks below one: from here on they need not all be sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,13 +20,17 @@ from workflows.engine.rows import Attempted, Claim, Onward, Ready, Succeeded
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """How an attempt ended: the state that was written, and what is to be done after the commit."""
+    """How an attempt ended: the state that was written, and what is to be done after the commit.
+
+    `following` is what the worker holds by the same commit; `withheld` says that tasks wait for workers that go on.
+    """
 
     state: TaskState
     after: Consequences
     message: str = ""
     delay: float | None = None
     following: Claim | None = None
+    withheld: bool = False
 
 
 def finish(
@@ -124,18 +128,20 @@ def _plainly(held: Claim, plan: Plan, task: PlannedTask, output: str | None, onw
         after.maybe_joined.add((held.run_id, held.position))
     elif result.maybe_over:
         after.maybe_over.add(held.run_id)
-    after.ready(plan, held.run_id, _to_send(result, window))
+    sent = _to_send(result, window)
+    after.ready(plan, held.run_id, sent)
     if result.undecided:
         failpoints.hit("undecided")
         after.add(sql.persist(lambda: advance.decide_waiting(plan, held.run_id)))
-    return Finished(state=TaskState.SUCCESS, after=after, following=result.following)
+    withheld = len(sent) < len(result.ready)
+    return Finished(state=TaskState.SUCCESS, after=after, following=result.following, withheld=withheld)
 
 
 def _to_send(result: Succeeded, window: int | None) -> list[Ready]:
     """All that is not withheld, and the first of what is: those whom they reach go on with the rest."""
     withheld = sorted((row for row in result.ready if row.withheld), key=lambda row: row.position)
-    room = (window or 0) - (result.following is not None)
-    return [row for row in result.ready if not row.withheld] + withheld[: max(room, 0)]
+    sent = (window or 0) + (result.following is None)
+    return [row for row in result.ready if not row.withheld] + withheld[:sent]
 
 
 def _is_done(held: Claim) -> bool:

@@ -52,7 +52,7 @@ class Onward:
 
     It takes one of the `positions` below when it has become ready, is of its queue and no less urgent; else, with
     `wide`, one of the run's withheld tasks, and with `first` only such a one; without `takes`, nothing. Of a wide
-    fan-out, `window` tasks are sent or taken, and the others withheld; None: all are sent.
+    fan-out, `window` tasks are sent besides, and the others withheld; None: all are sent.
     """
 
     token: UUID

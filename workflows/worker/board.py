@@ -15,8 +15,11 @@ Key = tuple[int, int, int, int]
 _NOBODY: Key = (0, 0, 0, 0)
 
 _SLOTS = 2048
-_HEAD = struct.Struct("<BB")  # stopping, events wanted
-_HEAD_SIZE = 64
+_STOPPING, _WATCHED, _WITHHELD = range(3)  # bytes of the head
+_CHILDREN = struct.Struct("<H")  # how many there are
+_CHILDREN_AT = 4
+_IDLE = 64  # here begins a byte for each line: whether its child has nothing to do
+_LINES = _IDLE + _SLOTS
 _REVISION = struct.Struct("<Q")  # odd while the line is being written
 _LINE = struct.Struct("<i qiii qiii")  # process, the message's attempt, the present attempt
 _SLOT_SIZE = 128
@@ -42,7 +45,7 @@ class Board:
 
     def open(self) -> None:
         """In the main process, before the pool is forked."""
-        self._page = mmap.mmap(-1, _HEAD_SIZE + _SLOTS * _SLOT_SIZE)
+        self._page = mmap.mmap(-1, _LINES + _SLOTS * _SLOT_SIZE)
 
     def join(self) -> None:
         """In a child: find its line. Without a page (threads, a pool of another kind) nothing is written or read.
@@ -57,6 +60,7 @@ class Board:
             entry = self._read(slot)
             if entry is None or entry.pid == pid or not _lives(entry.pid):
                 self._slot, self._revision = slot, 0
+                self.rest()
                 return
 
     @property
@@ -68,11 +72,43 @@ class Board:
         """In a child: whose message it took, and what it is at."""
         assert self._page is not None, "only a child that has joined writes"
         assert self._slot is not None, "only a child that has joined writes"
-        at = _HEAD_SIZE + self._slot * _SLOT_SIZE
+        at = _LINES + self._slot * _SLOT_SIZE
         _REVISION.pack_into(self._page, at, self._revision + 1)
         _LINE.pack_into(self._page, at + _REVISION.size, os.getpid(), *root, *(now or _NOBODY))
         self._revision += 2
         _REVISION.pack_into(self._page, at, self._revision)
+
+    def rest(self) -> None:
+        """In a child: it has nothing to do. One that is killed at work counts as busy until its line is another's."""
+        self._mark(1)
+
+    def work(self) -> None:
+        """In a child: it has taken a message."""
+        self._mark(0)
+
+    def _mark(self, idle: int) -> None:
+        if self._page is not None and self._slot is not None:
+            self._page[_IDLE + self._slot] = idle
+
+    @property
+    def idle(self) -> int:
+        """How many children have nothing to do."""
+        return 0 if self._page is None else self._page[_IDLE:_LINES].count(1)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether a child of this worker has withheld tasks, which may still be there."""
+        return self._page is not None and self._page[_WITHHELD] == 1
+
+    def withhold(self, some: bool) -> None:
+        """Tasks were withheld; or there are none any more."""
+        if self._page is not None:
+            self._page[_WITHHELD] = some
+
+    @property
+    def children(self) -> int:
+        """How many children the worker has."""
+        return 0 if self._page is None else int(_CHILDREN.unpack_from(self._page, _CHILDREN_AT)[0])
 
     def of(self, pid: int) -> Entry | None:
         """In the main process: a child's line, if it has written one."""
@@ -95,22 +131,23 @@ class Board:
     @property
     def stopping(self) -> bool:
         """Whether the worker has been asked to end: its children take on nothing more."""
-        return self._page is not None and self._page[0] == 1
+        return self._page is not None and self._page[_STOPPING] == 1
 
     @property
     def watched(self) -> bool:
         """Whether somebody watches the worker's events, such as Flower."""
-        return self._page is not None and self._page[1] == 1
+        return self._page is not None and self._page[_WATCHED] == 1
 
-    def tell(self, *, stopping: bool, watched: bool) -> None:
+    def tell(self, *, stopping: bool, watched: bool, children: int) -> None:
         """In the main process: what the children are to know."""
         if self._page is not None:
-            _HEAD.pack_into(self._page, 0, stopping, watched)
+            self._page[_STOPPING], self._page[_WATCHED] = stopping, watched
+            _CHILDREN.pack_into(self._page, _CHILDREN_AT, min(children, 65535))
 
     def _read(self, slot: int) -> Entry | None:
         """A line as it was at one moment; None for one that nobody has written, or whose writer died over it."""
         assert self._page is not None
-        at = _HEAD_SIZE + slot * _SLOT_SIZE
+        at = _LINES + slot * _SLOT_SIZE
         for _ in range(_READS):
             (before,) = _REVISION.unpack_from(self._page, at)
             pid, *numbers = _LINE.unpack_from(self._page, at + _REVISION.size)

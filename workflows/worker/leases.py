@@ -22,11 +22,12 @@ from workflows.engine.advance import Consequences
 from workflows.engine.launch import follow_up
 from workflows.engine.rows import Attempted
 from workflows.executors.canvas import RUN_TASK
-from workflows.worker import nodes
+from workflows.worker import nodes, onward
 from workflows.worker.board import BOARD
 
 log = logging.getLogger(__name__)
 Held = tuple[int, int, int, int]
+FEED_SECONDS = 0.02  # a ready task waits no longer than this for a child that has nothing to do
 SILENCE = 60.0  # seconds without a heartbeat of the event loop before it is worth a warning
 
 _STATES = """
@@ -60,6 +61,7 @@ class LeaseKeeper:
         self._dispatcher = consumer.event_dispatcher
         self._thread = threading.Thread(target=self._loop, name="celeriac-leases", daemon=True)
         self._thread.start()
+        threading.Thread(target=self._feed, name="celeriac-feeding", daemon=True).start()
 
     def _register(self) -> None:
         nodes.register(
@@ -106,10 +108,22 @@ class LeaseKeeper:
             if self._stopped.wait(min(1.0, conf.LEASE_RENEW_SECONDS)):
                 return
 
+    def _feed(self) -> None:
+        """A child that is busy for long cannot see that another has nothing to do: tasks that it withheld are sent."""
+        pause = FEED_SECONDS
+        while not self._stopped.wait(pause):
+            after, pause = Consequences(), FEED_SECONDS
+            try:
+                if onward.feed(after):
+                    follow_up(after)
+            except Exception:
+                log.exception("withheld tasks could not be sent; trying again")
+                pause = 1.0
+
     def _tell_children(self) -> None:
         events = self._dispatcher  # enabled in any case, for heartbeats; which groups, Flower may change at any time
         watched = events is not None and events.enabled and (not events.groups or "task" in events.groups)
-        BOARD.tell(stopping=self._grace_over is not None, watched=watched)
+        BOARD.tell(stopping=self._grace_over is not None, watched=watched, children=self._concurrency)
 
     def _beat(self) -> None:
         running = _running()

@@ -18,8 +18,8 @@ from django.db import connections
 from workflows import failpoints
 from workflows.conf import conf
 from workflows.core.errors import LostClaim
-from workflows.core.plan import WIDE, Plan, PlannedTask
-from workflows.engine import transitions
+from workflows.core.plan import Plan, PlannedTask
+from workflows.engine import plans, transitions
 from workflows.engine.advance import Consequences
 from workflows.engine.finish import Finished
 from workflows.engine.rows import Claim, Onward
@@ -28,6 +28,7 @@ from workflows.worker import nodes, outbox, runner, watching
 from workflows.worker.board import BOARD, Key
 
 log = logging.getLogger(__name__)
+MANY = 8  # upstreams of a join whose count is in demand
 CAPACITY_SECONDS = 5.0  # for how long the number of children that take from a queue is believed
 
 _capacity: dict[str, tuple[float, int]] = {}
@@ -61,7 +62,7 @@ class Stream:
             wide=plan.wide,
             first=plan.wide and bool(task.downstream) and _joined(plan, task),
             takes=task.followable and bool(followed or plan.wide) and self._in_time(),
-            window=_children(conf.queue_of(task.pool)) if plan.fan_out(task.position) else None,
+            window=_others(conf.queue_of(task.pool)) if plan.fan_out(task.position) else None,
         )
 
     def _in_time(self) -> bool:
@@ -89,8 +90,8 @@ class Stream:
     def hand_on(self, after: Consequences, plan: Plan, task: PlannedTask) -> None:
         """Before stopping: one of the tasks that wait for such as us is sent; whom it reaches takes our place."""
         if plan.wide:
-            row = transitions.release(self._root[0], conf.queue_of(task.pool))
-            after.ready(plan, self._root[0], [row] if row else [])
+            for run_id, _, _, row in transitions.release(1, run_id=self._root[0]):
+                after.ready(plan, run_id, [row])
 
     def _next(self, held: Claim, after: Consequences, plan: Plan) -> tuple[Finished, Plan, PlannedTask]:
         """Run what the last commit claimed; before it, send what else that commit made ready."""
@@ -102,6 +103,7 @@ class Stream:
         watching.started(self._request, key, lambda: f"{plan.dag_id}.{plan.tasks[held.position].id}")
         finished, plan, task = runner.run(held, self.onward)
         failpoints.hit("finished")
+        note(finished)
         BOARD.write(self._root, None)
         watching.ended(self._request, key, finished, began)
         if log.isEnabledFor(logging.INFO):
@@ -110,6 +112,7 @@ class Stream:
         return finished, plan, task
 
     def _send(self, after: Consequences) -> None:
+        feed(after)
         outbox.put(after, self._request, succeeded=True)
         try:
             outbox.flush()
@@ -118,13 +121,44 @@ class Stream:
         refresh_connections()
 
 
+def note(finished: Finished) -> None:
+    """Tell the worker that there are withheld tasks."""
+    if finished.withheld:
+        BOARD.withhold(True)
+
+
+def feed(after: Consequences) -> int:
+    """Have withheld tasks sent to those children of the worker that have nothing to do; how many."""
+    idle = BOARD.idle if BOARD.withheld else 0
+    if not idle:
+        return 0
+    BOARD.withhold(False)  # before looking: who withholds meanwhile says so again
+    found: list[transitions.Released] | None = None
+    try:
+        found = transitions.release(idle)
+    finally:
+        if found is None or len(found) == idle:
+            BOARD.withhold(True)
+    for run_id, version_id, priority, row in found:
+        after.ready(plans.plan_of(version_id).at(priority), run_id, [row])
+    return len(found)
+
+
 def _joined(plan: Plan, task: PlannedTask) -> bool:
     """Whether all below is joined from many: nothing of it is ready for certain, and their counts are in demand."""
-    return all(len(plan.tasks[p].upstream) >= WIDE for p in task.downstream)
+    return all(len(plan.tasks[p].upstream) >= MANY for p in task.downstream)
 
 
-def _children(queue: str) -> int | None:
-    """How many pool children take from a queue; None when no node has said so."""
+def _others(queue: str) -> int | None:
+    """How many pool children a message could reach: all but this one, or, where there is no other node, those that have
+    nothing to do. None when no node has said how many it has."""
+    capacity = _capacity_of(queue)
+    if capacity is None:
+        return None
+    return BOARD.idle if capacity <= BOARD.children else capacity - 1
+
+
+def _capacity_of(queue: str) -> int | None:
     until, known = _capacity.get(queue, (0.0, 0))
     if time.monotonic() >= until:
         known = nodes.capacity(queue, within=conf.LEASE_SECONDS)

@@ -65,6 +65,7 @@ def start_child(**_: Any) -> None:
 @signals.task_prerun.connect(weak=False)
 def begin_attempt(sender: Any = None, **_: Any) -> None:
     """Before a claim: nothing that an earlier attempt of this process left may wait behind a new one."""
+    BOARD.work()
     publish_ready(sender)
 
 
@@ -82,6 +83,7 @@ def end_attempt(sender: Any = None, **_: Any) -> None:
     publish_ready(sender)
     limits.let_through()
     onward.refresh_connections()
+    BOARD.rest()
 
 
 @signals.task_failure.connect(weak=False)

@@ -21,10 +21,10 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 def refusing(errors: list[Exception]) -> Any:
     """A finish that the database refuses as often as there are errors."""
 
-    def refuse(mine: Claim, plan: Plan, outcome: Outcome, *, chance: float, window: int | None = None) -> Finished:
+    def refuse(mine: Claim, plan: Plan, outcome: Outcome, *, chance: float, onward: object = None) -> Finished:
         if errors:
             raise errors.pop(0)
-        return finish(mine, plan, outcome, chance=chance, window=window)
+        return finish(mine, plan, outcome, chance=chance, onward=None)
 
     return refuse
 

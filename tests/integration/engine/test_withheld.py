@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
+from typing import Any
 
+import psycopg
 import pytest
 
 from tests.support.hands import dag, do, held, start, states
+from workflows.core.errors import LostClaim
 from workflows.core.outcome import Done
 from workflows.engine import control, plans, redeliver, sql, transitions
 from workflows.engine.finish import Finished, finish
-from workflows.engine.rows import Claim
-from workflows.models import DagRun, TaskExecution
+from workflows.engine.rows import Claim, Onward
+from workflows.models import DagRun, NodePool, TaskExecution
 
 pytestmark = pytest.mark.django_db(transaction=True)
 QUEUE = "celeriac"
 
 
+def onward(
+    *, window: int | None = 2, takes: bool = True, first: bool = False, positions: tuple[int, ...] = ()
+) -> Onward:
+    """How a worker goes on."""
+    return Onward(
+        token=uuid.uuid4(),
+        node="hand",
+        lease=30,
+        queue=QUEUE,
+        priority=5,
+        positions=positions,
+        wide=True,
+        first=first,
+        takes=takes,
+        window=window,
+    )
+
+
 def fan_out(width: int = 12, window: int | None = 3, **task: object) -> tuple[DagRun, Finished]:
-    """A run whose first task has just ended well, and what followed from it."""
+    """A run whose first task has just ended well, and what followed from it; nothing was gone on with."""
     below = {f"w{n:02}": {"depends_on": ["top"], **task} for n in range(width)}
-    run = start(dag(top={}, **below))
-    first = held(run, "top")
-    return run, finish(first, plans.plan_of(first.version_id), Done(), chance=0.5, window=window)
+    run = start(dag(top={}, **below, end={"depends_on": list(below)}))
+    return run, end_of(held(run, "top"), onward(window=window, takes=False))
+
+
+def end_of(claimed: Claim, how: Onward) -> Finished:
+    """Finish well, and go on."""
+    return finish(claimed, plans.plan_of(claimed.version_id), Done(), chance=0.5, onward=how)
 
 
 def sent(finished: Finished) -> list[int]:
@@ -30,22 +56,19 @@ def sent(finished: Finished) -> list[int]:
     return [item[0] for dispatch in finished.after.dispatches for item in dispatch.ready]
 
 
-def take(run: DagRun) -> Claim | None:
-    """Go on with the run."""
-    return transitions.claim_withheld(run.pk, QUEUE, token=uuid.uuid4(), node="hand", lease=30)
-
-
 def test_as_many_are_sent_as_there_are_children() -> None:
-    run, finished = fan_out()
-    assert sent(finished) == [1, 2, 3]
+    run, finished = fan_out(window=3)
+    assert sent(finished) == [1, 2, 3, 4], "and one for the place of this worker, which stops"
+    assert finished.withheld
     assert all(dispatch.alone for dispatch in finished.after.dispatches), "a chord's part could be gone on with"
-    assert sorted(states(run).values()) == ["queued"] * 12 + ["success"]
+    assert sorted(states(run).values()) == ["pending"] + ["queued"] * 12 + ["success"]
 
 
-@pytest.mark.parametrize(("width", "window"), [(12, None), (12, 12), (7, 3)])
+@pytest.mark.parametrize(("width", "window"), [(12, None), (12, 12), (1, 0)])
 def test_all_are_sent_of_what_is_not_wide_or_when_nobody_goes_on(width: int, window: int | None) -> None:
     run, finished = fan_out(width, window)
     assert len(sent(finished)) == width
+    assert not finished.withheld
     assert not TaskExecution.objects.filter(run=run, withheld=True).exists()
 
 
@@ -54,31 +77,66 @@ def test_what_is_limited_is_held_and_not_withheld() -> None:
     assert TaskExecution.objects.filter(run=run, withheld=True, gated=False).count() == 12
 
 
-def test_two_that_go_on_take_different_tasks_until_none_is_left() -> None:
-    run, _ = fan_out()
-    taken = list(iter(lambda: take(run), None))
-    assert sorted(claim.position for claim in taken) == list(range(1, 13))
-    assert taken[0].position == 12, "from the end: messages are on their way for the first"
-    assert all(claim.attempt == 1 and claim.run_id == run.pk for claim in taken)
+def test_one_that_goes_on_takes_the_next_with_the_same_commit() -> None:
+    run = start(dag(a={}, b={"depends_on": ["a"]}, c={"depends_on": ["b"]}))
+    finished = end_of(held(run, "a"), onward(positions=(1,)))
+    assert finished.following is not None
+    assert (finished.following.position, finished.following.attempt) == (1, 1)
+    assert sent(finished) == []
+    assert states(run) == {"a": "success", "b": "running", "c": "pending"}
 
 
-def test_a_task_that_another_is_about_to_claim_is_passed_over() -> None:
+def test_the_most_urgent_follows_and_never_a_less_urgent_one() -> None:
+    run = start(dag(a={}, b={"depends_on": ["a"]}, c={"depends_on": ["a"], "priority": 8}))
+    finished = end_of(held(run, "a"), onward(positions=(1, 2)))
+    assert finished.following is not None
+    assert finished.following.position == 2
+    run = start(dag("e", a={}, b={"depends_on": ["a"], "priority": 2}))
+    assert end_of(held(run, "a"), onward(positions=(1,))).following is None
+
+
+def test_another_pools_task_does_not_follow() -> None:
+    NodePool.objects.create(name="io")
+    run = start(dag(a={}, b={"depends_on": ["a"], "pool": "io"}))
+    finished = end_of(held(run, "a"), onward(positions=(1,)))
+    assert finished.following is None
+    assert sent(finished) == [1]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_who_goes_on_takes_all_that_is_withheld_from_the_end(first: bool) -> None:
+    run, finished = fan_out(window=1)
+    assert sent(finished) == [1, 2]
+    current, taken = held(run, "w00"), []
+    while (finished := end_of(current, onward(first=first, positions=(13,)))).following is not None:
+        current = finished.following
+        taken.append(current.position)
+    last = [] if first else [13]  # what a join makes ready is not looked for where a withheld task is taken first
+    assert taken == [*range(12, 1, -1), *last], "from the end: messages are on their way for the first"
+    if first:
+        do(run, "end")
+    assert set(states(run).values()) == {"success"}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_task_that_another_is_about_to_claim_is_passed_over(first: bool) -> None:
     run, _ = fan_out()
+    claimed = held(run, "w00")
     with sql.atomically():
         sql.run("SELECT id FROM workflows_taskexecution WHERE run_id = %s AND position = 12 FOR UPDATE", (run.pk,))
-        assert _from_another_session(run) == 11
+        assert _from_another_session(claimed, onward(first=first)) == 11
 
 
-def _from_another_session(run: DagRun) -> int:
+def _from_another_session(claimed: Claim, how: Onward) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
     from django.db import connections
 
     def work() -> int:
         try:
-            claim = take(run)
-            assert claim is not None
-            return claim.position
+            following = end_of(claimed, how).following
+            assert following is not None
+            return following.position
         finally:
             connections.close_all()
 
@@ -86,13 +144,34 @@ def _from_another_session(run: DagRun) -> int:
         return pool.submit(work).result(10)
 
 
-def test_the_answer_to_a_claim_may_be_lost() -> None:
-    """Asked again with the same token, it is the same claim, and not one more."""
+@pytest.mark.parametrize("first", [True, False])
+def test_a_stale_worker_goes_on_with_nothing(first: bool) -> None:
     run, _ = fan_out()
-    token = uuid.uuid4()
-    first = transitions.claim_withheld(run.pk, QUEUE, token=token, node="hand", lease=30)
-    assert first is not None
-    assert sql.run(transitions.hot._CLAIMED_BEFORE, {"run": run.pk, "token": token})[0][1] == first.position  # type: ignore[arg-type]
+    stale = replace(held(run, "w00"), token=uuid.uuid4())
+    with pytest.raises(LostClaim):
+        end_of(stale, onward(first=first, positions=(13,)))
+    assert TaskExecution.objects.filter(run=run, state="running").count() == 1
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_answer_may_be_lost_after_the_commit(monkeypatch: pytest.MonkeyPatch, first: bool) -> None:
+    """Asked again, the success is found done, and the claim is the one that was made with it."""
+    run, _ = fan_out()
+    claimed, how, real, lost = held(run, "w00"), onward(first=first), sql.together, []
+
+    def together(statements: Any) -> Any:
+        answers = real(statements)
+        if not lost:
+            lost.append(answers)
+            raise psycopg.OperationalError("the server closed the connection")
+        return answers
+
+    monkeypatch.setattr(sql, "together", together)
+    finished = end_of(claimed, how)
+    assert lost
+    assert finished.following is not None
+    assert finished.following.token == how.token
+    assert TaskExecution.objects.filter(run=run, state="running").count() == 1
 
 
 def test_a_message_may_still_claim_what_waits() -> None:
@@ -101,22 +180,22 @@ def test_a_message_may_still_claim_what_waits() -> None:
     assert states(run)["w11"] == "success"
 
 
-def test_nobody_goes_on_with_a_run_that_is_paused_or_over() -> None:
+@pytest.mark.parametrize("first", [True, False])
+def test_nobody_goes_on_with_a_paused_run(first: bool) -> None:
     run, _ = fan_out()
+    claimed = held(run, "w00")
     control.pause_run(run.pk)
-    assert take(run) is None
-    control.resume_run(run.pk)
-    control.cancel_run(run.pk)
-    assert take(run) is None
+    assert end_of(claimed, onward(first=first)).following is None
+    assert transitions.release(5) == []
 
 
-def test_who_stops_lets_one_be_sent() -> None:
+def test_who_stops_has_one_sent_and_whoever_is_free_gets_more() -> None:
     run, _ = fan_out()
-    released = transitions.release(run.pk, QUEUE)
-    assert released is not None
-    assert (released.position, released.withheld) == (12, False)
+    other, _ = fan_out()
+    assert [(r, row.position) for r, _, _, row in transitions.release(1, run_id=run.pk)] == [(run.pk, 12)]
     assert TaskExecution.objects.get(run=run, position=12).withheld is False
-    assert transitions.release(run.pk, "celeriac.other") is None
+    assert {r for r, _, _, _ in transitions.release(30)} == {run.pk, other.pk}
+    assert transitions.release(30) == []
 
 
 def test_the_reconciler_sends_what_nobody_came_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ an error: the functions return None, False or fewer rows. Times are PostgreSQL's
 
 from __future__ import annotations
 
-from workflows.engine.transitions.claims import claim, claimed_with, release
+from workflows.engine.transitions.claims import Released, claim, claimed_with, release
 from workflows.engine.transitions.hot import renew, succeed
 from workflows.engine.transitions.joins import count_down, resolve, undecided
 from workflows.engine.transitions.lateness import tell_late
@@ -18,6 +18,7 @@ from workflows.engine.transitions.waits import defer
 
 __all__ = [
     "MESSAGE_MAX",
+    "Released",
     "TaskRow",
     "admit",
     "cancel_tasks",

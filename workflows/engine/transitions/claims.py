@@ -40,15 +40,16 @@ _CLAIM_ONE = (
         " AND t.state = 'queued' AND NOT t.held",
     )
 )
-# `(state = …) IS TRUE` is a condition that no index takes: on the small index of all active tasks, a plan made while the
-# table was small would look at each of them for ever after.
+# `(state = …) IS TRUE` is a condition that no index takes: on the small index of all active tasks, a plan that was made
+# while the table was small would look at each of them for ever after.
 # In the transaction of a success: of what that has just queued (its time of queueing is the transaction's), or else of
 # what is withheld. Nothing when the success was stale. The run's lock is held by then.
 _CLAIM_NEXT = _CLAIM.replace("%(of)s", "picked p").replace("%(which)s", "t.id = p.id")
 _JUST_READY = """next AS (
     SELECT w.id FROM workflows_taskexecution w
      WHERE w.run_id = %(run)s AND w.position = ANY(%(positions)s::int[]) AND w.map_index = -1
-       AND (w.state = 'queued') IS TRUE AND NOT w.held AND w.queued_at = now() AND w.queue = %(queue)s AND w.priority >= %(priority)s
+       AND (w.state = 'queued') IS TRUE AND NOT w.held AND w.queued_at = now()
+       AND w.queue = %(queue)s AND w.priority >= %(priority)s
      ORDER BY w.priority DESC, w.position LIMIT 1
 ), """
 _CLAIM_JUST_READY = _CLAIM_NEXT.replace("%(before)s", _JUST_READY.replace("next AS", "picked AS"))
@@ -167,16 +168,18 @@ def claimed_with(run_id: int, token: UUID) -> Claim | None:
 
 _RELEASE = """
 WITH picked AS (
-    SELECT w.id FROM workflows_taskexecution w
-     WHERE w.run_id = %s AND w.queue = %s AND w.withheld AND (w.state = 'queued') IS TRUE
-     ORDER BY w.priority DESC, w.id DESC LIMIT 1 FOR NO KEY UPDATE OF w SKIP LOCKED
+    SELECT w.id, r.version_id, r.priority FROM workflows_taskexecution w JOIN workflows_dagrun r ON r.id = w.run_id
+     WHERE w.withheld AND (w.state = 'queued') IS TRUE AND (%(run)s::bigint IS NULL OR w.run_id = %(run)s)
+       AND r.state = 'running' AND r.paused_at IS NULL
+     ORDER BY w.priority DESC, w.id DESC LIMIT %(limit)s FOR NO KEY UPDATE OF w SKIP LOCKED
 )
 UPDATE workflows_taskexecution t SET withheld = false FROM picked p WHERE t.id = p.id
-RETURNING t.position, t.map_index, t.attempt
+RETURNING t.run_id, p.version_id, p.priority, t.position, t.map_index, t.attempt
 """
+Released = tuple[int, int, int | None, Ready]  # run, version, the run's priority, the task
 
 
-def release(run_id: int, queue: str) -> Ready | None:
-    """Choose one of the run's withheld tasks, which is to be sent after all: who goes on with the run stops."""
-    rows = sql.run(_RELEASE, (run_id, queue))
-    return Ready(position=rows[0][0], map_index=rows[0][1], attempt=rows[0][2]) if rows else None
+def release(limit: int, *, run_id: int | None = None) -> list[Released]:
+    """Choose withheld tasks, of a run or of any, that are to be sent after all."""
+    rows = sql.run(_RELEASE, {"limit": limit, "run": run_id})
+    return [(run, version, of_run, Ready(position=p, map_index=m, attempt=a)) for run, version, of_run, p, m, a in rows]
