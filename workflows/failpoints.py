@@ -45,7 +45,7 @@ POINTS: Mapping[str, str] = {
     "child_started": "a child run is committed; nothing of it is sent",
     "finished": "the outcome is committed; the canvas has not gone on, and nothing is sent",
     "carried": "the canvas has gone on; what else became ready is not sent",
-    "going_on": "a worker is to go on with a ready task without a message; it has not claimed it",
+    "going_on": "a worker holds, by the commit of a success, what it goes on with; nothing of it has run",
     "flushed": "everything ready is sent; whether the run is over was not asked",
     "run_settled": "every task of a run has settled; the run has not ended",
     "run_ended": "a child run has ended; the task that waits for it has not moved",

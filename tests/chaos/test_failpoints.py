@@ -16,6 +16,7 @@ import psutil
 import pytest
 from pytest_django import DjangoDbBlocker
 
+from tests.chaos.harness.faults.processes import IN_THE_OUTCOME
 from tests.chaos.test_workers import send_all
 from tests.integration.operators.conftest import Site
 from tests.support.servers import Servers
@@ -29,7 +30,7 @@ IN_A_WORKER = {"message_taken", "claimed", "operated", "settling", "undecided", 
 IN_A_WORKER |= {"beginning_to_wait", "finished", "carried", "flushed", "run_settled", "run_ended", "half_sent", "sent"}
 ACTIONS = ("kill", "freeze", "raise")
 # A task's code ran, and the outcome could not be made: that is a failure of the task, which says so.
-FAILS = {("operated", "raise"), ("settling", "raise"), ("deferring", "raise"), ("beginning_to_wait", "raise")}
+FAILS = {(point, "raise") for point in IN_THE_OUTCOME}
 SEEN = {"sweeping": 5, "half_sent": 260}  # at which time it happens, where not at the first
 
 

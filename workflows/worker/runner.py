@@ -100,6 +100,12 @@ def run(held: Claim, onward: OnwardOf = lambda _plan, _task: None) -> tuple[Fini
 
     Raises LostClaim when the lease was lost meanwhile.
     """
+    ended = _run(held, onward)
+    failpoints.hit("finished")
+    return ended
+
+
+def _run(held: Claim, onward: OnwardOf) -> tuple[Finished, Plan, PlannedTask]:
     plan = plans.plan_of(held.version_id).at(held.priority)
     task = plan.tasks[held.position]
     log = TaskLog(held.execution_id, held.attempt)

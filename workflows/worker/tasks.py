@@ -73,7 +73,6 @@ def run_task(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
     except LostClaim as error:
         log.warning("%s.%s: %s", run_id, position, error)
         raise Ignore from error
-    failpoints.hit("finished")
     onward.note(finished)
     if finished.following is not None:
         stream.follow(finished, plan, task)

@@ -22,7 +22,8 @@ def fencing() -> None:
     """An outcome is accepted from whoever brings one: neither token nor attempt are asked for."""
     from workflows.engine.transitions import hot, moves
 
-    _rewrite(hot, "_SUCCEED", ("AND t.token = %(token)s", ""))
+    for name in ("_SUCCEED_ABOVE_ONE", "_SUCCEED_ABOVE_MANY", "_SUCCEED_ABOVE_WIDE"):
+        _rewrite(hot, name, ("AND t.token = %(token)s", ""))
     _rewrite(moves, "_CLOSE", ("AND t.attempt = %(attempt)s", "AND %(attempt)s > 0"))
     _rewrite(moves, "_CLOSE", ("OR t.token = %(token)s::uuid", "OR %(token)s::uuid IS NOT NULL"))
 
@@ -50,11 +51,11 @@ def epoch() -> None:
 
 def claims() -> None:
     """A message is obeyed though its attempt runs already."""
-    from workflows.engine.transitions import hot
+    from workflows.engine.transitions import claims
 
-    _rewrite(hot, "_CLAIM", ("AND t.state = 'queued'", "AND t.state IN ('queued', 'running')"))
+    _rewrite(claims, "_CLAIM_ONE", ("AND t.state = 'queued'", "AND t.state IN ('queued', 'running')"))
     attempt = "SELECT id, attempt, %(token)s, %(node)s FROM claimed"
-    _rewrite(hot, "_CLAIM", (attempt, f"{attempt} ON CONFLICT DO NOTHING"))
+    _rewrite(claims, "_CLAIM_ONE", (attempt, f"{attempt} ON CONFLICT DO NOTHING"))
 
 
 def at_most_once() -> None:
@@ -76,9 +77,9 @@ def at_most_once() -> None:
 def answers() -> None:
     """A statement that is tried again after its answer was lost does not look whether it was done."""
     from workflows.engine import finish
-    from workflows.engine.transitions import hot
+    from workflows.engine.transitions import claims
 
-    hot._CLAIMED_BEFORE = "SELECT 1 WHERE false"
+    claims._CLAIMED_BEFORE = "SELECT 1 WHERE false"
     finish._is_done = lambda held: False
 
 

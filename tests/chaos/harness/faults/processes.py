@@ -177,6 +177,9 @@ def freeze_reconciler(chance: random.Random) -> Harm:
     return do
 
 
+IN_THE_OUTCOME = ("operated", "settling", "deferring", "beginning_to_wait")
+
+
 @fault(weight=10, holds="failpoint")
 def failpoint(chance: random.Random) -> Harm:
     """A process dies exactly between two durable steps."""
@@ -184,7 +187,7 @@ def failpoint(chance: random.Random) -> Harm:
 
     def do(place: Installation) -> str:
         # An exception where the outcome is made is a failure of the task, which the script does not know of.
-        harmless = action != "raise" or point not in ("operated", "settling", "deferring")
+        harmless = action != "raise" or point not in IN_THE_OUTCOME
         place.arm(point, action if harmless else "kill")
         PAUSE.wait(1.0)
         place.traps.unlink(missing_ok=True)
