@@ -15,7 +15,7 @@ BATCH = 500
 
 _WAITING = """
 SELECT DISTINCT t.queue FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
- WHERE t.state = 'queued' AND NOT t.held AND COALESCE(t.sent_at, t.queued_at) < %s
+ WHERE t.state = 'queued' AND NOT t.held AND NOT t.withheld AND COALESCE(t.sent_at, t.queued_at) < %s
    AND r.state = 'running' AND r.paused_at IS NULL
 """
 
@@ -23,8 +23,24 @@ _TAKE = """
 WITH stale AS (
     SELECT t.id, r.version_id, r.priority AS of_run
       FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
-     WHERE t.state = 'queued' AND NOT t.held AND t.queue = ANY(%s::text[])
+     WHERE t.state = 'queued' AND NOT t.held AND NOT t.withheld AND t.queue = ANY(%s::text[])
        AND COALESCE(t.sent_at, t.queued_at) < %s
+       AND r.state = 'running' AND r.paused_at IS NULL
+     ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
+)
+UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s.id
+RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
+"""
+
+# What is withheld waits without a message for those who go on with its run: it is lost when nobody runs anything there.
+# Who does may be at another kind of task for long, and know nothing of it: then it is lost at the latest after a while.
+_TAKE_LEFT = """
+WITH stale AS (
+    SELECT t.id, r.version_id, r.priority AS of_run
+      FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
+     WHERE t.withheld AND (t.state = 'queued') IS TRUE AND t.queued_at < %s
+       AND (t.queued_at < now() - make_interval(secs => %s) OR NOT EXISTS (
+            SELECT FROM workflows_taskexecution x WHERE x.run_id = t.run_id AND x.state = 'running'))
        AND r.state = 'running' AND r.paused_at IS NULL
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
 )
@@ -32,21 +48,22 @@ UPDATE workflows_taskexecution t SET sent_at = now(), withheld = false FROM stal
 RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
 """
 
-# Messages of one queue and priority are taken in the order of their sending.
+# Messages of one queue and priority are taken in the order of their sending. What a worker went on with without a
+# message counts as that which led to it.
 _TAKE_OVERTAKEN = """
 WITH latest AS (
-    SELECT queue, priority, max(queued_at) AS queued_at FROM workflows_taskexecution
+    SELECT queue, priority, max(sent_at) AS queued_at FROM workflows_taskexecution
      WHERE state = 'running' AND queue = ANY(%s::text[]) GROUP BY queue, priority
 ), stale AS (
     SELECT t.id, r.version_id, r.priority AS of_run
       FROM latest l JOIN workflows_taskexecution t ON t.queue = l.queue AND t.priority = l.priority
       JOIN workflows_dagrun r ON r.id = t.run_id
-     WHERE t.state = 'queued' AND NOT t.held
+     WHERE t.state = 'queued' AND NOT t.held AND NOT t.withheld
        AND COALESCE(t.sent_at, t.queued_at) < l.queued_at - make_interval(secs => %s)
        AND r.state = 'running' AND r.paused_at IS NULL
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
 )
-UPDATE workflows_taskexecution t SET sent_at = now(), withheld = false FROM stale s WHERE t.id = s.id
+UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s.id
 RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
 """
 
@@ -56,12 +73,13 @@ WITH stale AS (
     SELECT t.id, r.version_id, r.priority AS of_run
       FROM workflows_brokermark c JOIN workflows_taskexecution t ON c.name = 'passed:' || t.queue
       JOIN workflows_dagrun r ON r.id = t.run_id
-     WHERE t.state = 'queued' AND NOT t.held AND t.queue = ANY(%s::text[]) AND c.at < now() - make_interval(secs => %s)
+     WHERE t.state = 'queued' AND NOT t.held AND NOT t.withheld AND t.queue = ANY(%s::text[])
+       AND c.at < now() - make_interval(secs => %s)
        AND COALESCE(t.sent_at, t.queued_at) < to_timestamp(c.value::float8) - make_interval(secs => %s)
        AND r.state = 'running' AND r.paused_at IS NULL
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
 )
-UPDATE workflows_taskexecution t SET sent_at = now(), withheld = false FROM stale s WHERE t.id = s.id
+UPDATE workflows_taskexecution t SET sent_at = now() FROM stale s WHERE t.id = s.id
 RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
 """
 
@@ -88,7 +106,13 @@ def send_again() -> int:
     if forgot:
         failpoints.hit("resent")
         _remember_epoch(forgot)
-    return resent
+    return resent + _send_left(before)
+
+
+def _send_left(before: datetime) -> int:
+    rows = sql.run(_TAKE_LEFT, (before, conf.CANARY_SECONDS, BATCH))
+    _send(rows)
+    return len(rows)
 
 
 def _send_all(queues: Iterable[str], before: datetime) -> int:

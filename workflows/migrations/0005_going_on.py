@@ -28,6 +28,11 @@ class Migration(migrations.Migration):
             name='withheld',
             field=models.BooleanField(db_default=False, default=False, verbose_name='withheld'),
         ),
+        migrations.AlterField(
+            model_name='taskexecution',
+            name='sent_at',
+            field=models.DateTimeField(blank=True, help_text='When the reconciler last sent it; of one that runs, when the message was queued that led to it.', null=True, verbose_name='sent at'),
+        ),
         migrations.AddIndex(
             model_name='taskexecution',
             index=models.Index(condition=models.Q(('undecided', True)), fields=['run'], name='task_undecided'),

@@ -189,7 +189,10 @@ class TaskExecution(models.Model):
     node = models.CharField(_("node"), max_length=200, blank=True, db_default="", default="")
     queued_at = models.DateTimeField(_("queued at"), null=True, blank=True)
     sent_at = models.DateTimeField(
-        _("sent at"), null=True, blank=True, help_text=_("When the reconciler last sent it.")
+        _("sent at"),
+        null=True,
+        blank=True,
+        help_text=_("When the reconciler last sent it; of one that runs, when the message was queued that led to it."),
     )
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, blank=True)

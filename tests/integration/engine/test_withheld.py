@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
+from django.utils import timezone
 
 from tests.support.hands import dag, do, held, start, states
 from workflows.core.errors import LostClaim
@@ -198,12 +200,31 @@ def test_who_stops_has_one_sent_and_whoever_is_free_gets_more() -> None:
     assert transitions.release(30) == []
 
 
-def test_the_reconciler_sends_what_nobody_came_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("running", "age", "resent"), [(False, 60, 12), (False, 0, 0), (True, 10, 0), (True, 60, 11)])
+def test_the_reconciler_sends_what_nobody_came_for(
+    monkeypatch: pytest.MonkeyPatch, running: bool, age: float, resent: int
+) -> None:
+    """At once when nothing of the run runs; while something does, whoever runs it may come for the rest."""
     run, _ = fan_out()
-    TaskExecution.objects.filter(run=run, state="queued").update(queued_at="2026-01-01T00:00Z")
-    sent_again: list[tuple[int, ...]] = []
-    monkeypatch.setattr(redeliver.broker, "empty_queues", lambda queues: set(queues))
-    monkeypatch.setattr(redeliver.send, "send", lambda dispatches: sent_again.extend(d.ready for d in dispatches))
-    redeliver.send_again()
-    assert sum(len(ready) for ready in sent_again) == 12
-    assert not TaskExecution.objects.filter(run=run, withheld=True).exists()
+    if running:
+        held(run, "w00")
+    long_ago = timezone.now() - timedelta(seconds=age)
+    TaskExecution.objects.filter(run=run, state="queued").update(queued_at=long_ago)
+    sent_again: list[int] = []
+    monkeypatch.setattr(redeliver.broker, "empty_queues", lambda queues: set())
+    monkeypatch.setattr(redeliver.broker, "epoch", lambda: None)
+    monkeypatch.setattr(redeliver.send, "send", lambda dispatches: sent_again.extend(len(d.ready) for d in dispatches))
+    assert redeliver.send_again() == resent
+    assert sum(sent_again) == resent
+
+
+def test_what_was_gone_on_with_does_not_overtake_messages() -> None:
+    """It was queued a moment ago; the message that led to it was not."""
+    run = start(dag(a={}, b={"depends_on": ["a"]}))
+    TaskExecution.objects.filter(run=run, task_id="a").update(queued_at=timezone.now() - timedelta(seconds=60))
+    finished = end_of(held(run, "a"), onward(positions=(1,)))
+    assert finished.following is not None
+    first, second = TaskExecution.objects.filter(run=run).order_by("position")
+    assert second.state == "running"
+    assert second.sent_at == first.sent_at == first.queued_at
+    assert second.queued_at > second.sent_at

@@ -14,8 +14,8 @@ _CLAIM = """
 WITH %(before)sclaimed AS (
     UPDATE workflows_taskexecution t
        SET state = 'running', token = %(token)s, node = %(node)s, reason = '', message = '',
-           lease_until = now() + make_interval(secs => %(lease)s), started_at = now(), sent_at = NULL,
-           withheld = false
+           lease_until = now() + make_interval(secs => %(lease)s), started_at = now(), withheld = false,
+           sent_at = %(sent)s
       FROM workflows_dagrun r, %(of)s
      WHERE %(which)s
        AND r.id = t.run_id AND r.state = 'running' AND r.paused_at IS NULL
@@ -33,6 +33,7 @@ SELECT id, position, map_index, attempt, failures, version_id, params, logical_d
 """
 _CLAIM_ONE = (
     _CLAIM.replace("%(before)s", "")
+    .replace("%(sent)s", "t.queued_at")
     .replace("%(of)s", "(SELECT pg_advisory_xact_lock_shared(%(key)s)) AS held")
     .replace(
         "%(which)s",
@@ -44,7 +45,11 @@ _CLAIM_ONE = (
 # while the table was small would look at each of them for ever after.
 # In the transaction of a success: of what that has just queued (its time of queueing is the transaction's), or else of
 # what is withheld. Nothing when the success was stale. The run's lock is held by then.
-_CLAIM_NEXT = _CLAIM.replace("%(of)s", "picked p").replace("%(which)s", "t.id = p.id")
+_CLAIM_NEXT = (
+    _CLAIM.replace("%(of)s", "picked p")
+    .replace("%(which)s", "t.id = p.id")
+    .replace("%(sent)s", "(SELECT b.sent_at FROM workflows_taskexecution b WHERE b.id = %(id)s)")
+)
 _JUST_READY = """next AS (
     SELECT w.id FROM workflows_taskexecution w
      WHERE w.run_id = %(run)s AND w.position = ANY(%(positions)s::int[]) AND w.map_index = -1
