@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 from workflows.admin import (
     backfilling,
     deleting,
+    designing,
     filters,
     hooking,
     launching,
@@ -84,6 +85,8 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
         """The pages of a DAG beside Django's own."""
         view = self.admin_site.admin_view
         return [
+            path("designer/", view(self.new_designer_view), name="workflows_dag_designer_new"),
+            path("<int:pk>/designer/", view(self.designer_view), name="workflows_dag_designer"),
             path("<int:pk>/new-version/", view(self.new_version_view), name="workflows_dag_new_version"),
             path("<int:pk>/run/", view(self.run_view), name="workflows_dag_run"),
             path("<int:pk>/backfill/", view(self.backfill_view), name="workflows_dag_backfill"),
@@ -189,6 +192,7 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
             versions_url=list_url("dagversion", dag__id__exact=dag.pk),
             sees_templates=may(request, "view_dagtemplate"),
             may_publish=self.has_add_permission(request),
+            may_design=live and dag.current_version_id and designing.may_see(request),
             may_run=live and dag.current_version_id and self.has_run_permission(request),
             may_control=live and self.has_control_permission(request),
             may_backfill=live and dag.current_version_id and backfilling.may_start(request),
@@ -203,6 +207,14 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
     ) -> HttpResponse:
         """Publish the first version of a new DAG."""
         return publishing.page(self, request, None)
+
+    def new_designer_view(self, request: HttpRequest) -> HttpResponse:
+        """Draw a new DAG."""
+        return designing.page(self, request, None)
+
+    def designer_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Draw the next version of a DAG."""
+        return designing.page(self, request, get_object_or_404(Dag.objects.live(), pk=pk))
 
     def new_version_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Publish the next version of a DAG."""

@@ -1,0 +1,6 @@
+import { Graph } from "../graph/Graph";
+import type { PageProps } from "../lib/props";
+
+export function Designer(_: PageProps) {
+  return <Graph nodes={[]} edges={[]} />;
+}

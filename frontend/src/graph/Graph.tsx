@@ -1,0 +1,179 @@
+/** The canvas: read-only for runs and diffs, editable for the designer. */
+
+import {
+  applyNodeChanges, Background, BackgroundVariant, type Connection, ConnectionMode, type EdgeChange, type FinalConnectionState, MiniMap, type NodeChange,
+  ReactFlow, ReactFlowProvider, useReactFlow,
+} from "@xyflow/react";
+import "@xyflow/react/dist/style.css";
+import { type DragEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+
+import { t } from "../lib/i18n";
+import { flowEdges, mergedNodes } from "./flow";
+import "./graph.css";
+import { GraphControls } from "./GraphControls";
+import { TaskNode, type TaskFlowNode } from "./TaskNode";
+import { edgeId, type GraphEdge, type GraphNode, NODE_HEIGHT, NODE_WIDTH, type Point, type Positions } from "./types";
+
+const NODE_TYPES = { task: TaskNode };
+const MINIMAP_UP_TO = 1_500;
+export const DRAG_TYPE = "application/x-celeriac-task-type";
+
+export interface GraphProps {
+  nodes: GraphNode[];
+  edges: GraphEdge[];
+  /** Ids of the selected nodes, and of edges as `edgeId` makes them. */
+  selected?: readonly string[];
+  onSelect?: (ids: string[]) => void;
+  editable?: boolean;
+  onMove?: (moved: Positions) => void;
+  onConnect?: (source: string, target: string) => void;
+  /** A connection was dropped where no task is. */
+  onConnectVoid?: (from: string, side: "source" | "target", at: Point) => void;
+  onDelete?: (nodes: string[], edges: { source: string; target: string }[]) => void;
+  /** A task type was dropped from the palette; `edge` if it fell on one. */
+  onDropType?: (type: string, at: Point, edge?: { source: string; target: string }) => void;
+  onOpen?: (id: string) => void;
+  /** Show all again when this changes. */
+  fitKey?: string | number;
+  /** Bring this node into view when it changes. */
+  focus?: string | null;
+  label?: string;
+  children?: ReactNode;
+}
+
+/** The canvas with everything that it needs around it. */
+export function Graph(props: GraphProps) {
+  return (
+    <ReactFlowProvider>
+      <Canvas {...props} />
+    </ReactFlowProvider>
+  );
+}
+
+const NONE: readonly string[] = [];
+
+function Canvas(props: GraphProps) {
+  const { nodes, edges, selected = NONE, editable = false, onSelect, onMove, onDelete } = props;
+  const chosen = useMemo(() => new Set(selected), [selected]);
+  const [flow, setFlow] = useState<TaskFlowNode[]>(() => mergedNodes(nodes, [], chosen));
+  const latest = useRef(selected);
+  latest.current = selected;
+  useEffect(() => setFlow((before) => mergedNodes(nodes, before, chosen)), [nodes, chosen]);
+  const lines = useMemo(() => flowEdges(edges, chosen, editable), [edges, chosen, editable]);
+  useViewport(props);
+
+  const choose = useCallback(
+    (changes: (NodeChange<TaskFlowNode> | EdgeChange)[]) => {
+      const next = new Set(latest.current);
+      for (const change of changes) {
+        if (change.type === "select") change.selected ? next.add(change.id) : next.delete(change.id);
+      }
+      if (next.size !== latest.current.length || latest.current.some((id) => !next.has(id))) {
+        latest.current = [...next];
+        onSelect?.(latest.current as string[]);
+      }
+    },
+    [onSelect],
+  );
+  const changeNodes = useCallback(
+    (changes: NodeChange<TaskFlowNode>[]) => {
+      setFlow((before) => applyNodeChanges(changes.filter((change) => change.type !== "remove"), before));
+      choose(changes);
+      const moved = settled(changes);
+      if (moved) onMove?.(moved);
+    },
+    [choose, onMove],
+  );
+  return (
+    <div className="graph" data-testid="graph">
+      <ReactFlow
+        nodes={flow}
+        edges={lines}
+        nodeTypes={NODE_TYPES}
+        onNodesChange={changeNodes}
+        onEdgesChange={choose}
+        onNodeDoubleClick={(_, node) => props.onOpen?.(node.id)}
+        onDelete={({ nodes: gone, edges: cut }) => onDelete?.(gone.map((node) => node.id), cut.map(({ source, target }) => ({ source, target })))}
+        {...connecting(props)}
+        {...useDrops(props)}
+        connectionMode={ConnectionMode.Strict}
+        nodesDraggable={editable}
+        nodesConnectable={editable}
+        edgesFocusable={editable}
+        deleteKeyCode={editable ? ["Delete", "Backspace"] : null}
+        multiSelectionKeyCode={["Shift", "Meta", "Control"]}
+        minZoom={0.05}
+        maxZoom={2}
+        fitView
+        fitViewOptions={{ maxZoom: 1, padding: 0.15 }}
+        onlyRenderVisibleElements
+        elevateNodesOnSelect={false}
+        proOptions={{ hideAttribution: true }}
+        aria-label={props.label ?? t("graph.label")}
+      >
+        <Background variant={BackgroundVariant.Dots} gap={20} size={1.2} />
+        <GraphControls />
+        {nodes.length > 12 && nodes.length < MINIMAP_UP_TO && <MiniMap pannable zoomable ariaLabel={null} nodeStrokeWidth={0} />}
+        {props.children}
+      </ReactFlow>
+    </div>
+  );
+}
+
+function settled(changes: NodeChange<TaskFlowNode>[]): Positions | null {
+  const moved: Positions = {};
+  for (const change of changes) {
+    if (change.type === "position" && change.dragging === false && change.position) {
+      moved[change.id] = [Math.round(change.position.x), Math.round(change.position.y)];
+    }
+  }
+  return Object.keys(moved).length ? moved : null;
+}
+
+function connecting({ onConnect, onConnectVoid }: GraphProps) {
+  return {
+    onConnect: ({ source, target }: Connection) => onConnect?.(source, target),
+    isValidConnection: ({ source, target }: { source: string; target: string }) => source !== target,
+    onConnectEnd: (_: MouseEvent | TouchEvent, state: FinalConnectionState) => {
+      if (state.toNode || !state.fromNode || !state.to || !state.fromHandle) return;
+      onConnectVoid?.(state.fromNode.id, state.fromHandle.type, [Math.round(state.to.x), Math.round(state.to.y - NODE_HEIGHT / 2)]);
+    },
+  };
+}
+
+function useDrops({ onDropType }: GraphProps) {
+  const { screenToFlowPosition } = useReactFlow();
+  return {
+    onDragOver: (event: DragEvent) => {
+      if (!onDropType || !event.dataTransfer.types.includes(DRAG_TYPE)) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "copy";
+    },
+    onDrop: (event: DragEvent) => {
+      const type = event.dataTransfer.getData(DRAG_TYPE);
+      if (!type) return;
+      event.preventDefault();
+      const { x, y } = screenToFlowPosition({ x: event.clientX, y: event.clientY });
+      onDropType?.(type, [Math.round(x - NODE_WIDTH / 2), Math.round(y - NODE_HEIGHT / 2)], edgeUnder(event));
+    },
+  };
+}
+
+function edgeUnder(event: DragEvent): { source: string; target: string } | undefined {
+  const found = document.elementsFromPoint(event.clientX, event.clientY).map((element) => element.closest(".react-flow__edge"));
+  const id = found.find((element) => element)?.getAttribute("data-id");
+  const [source, target] = id?.split("→") ?? [];
+  return source && target ? { source, target } : undefined;
+}
+
+function useViewport({ fitKey, focus }: GraphProps) {
+  const { fitView } = useReactFlow();
+  useEffect(() => {
+    if (fitKey !== undefined) requestAnimationFrame(() => void fitView({ maxZoom: 1, padding: 0.15 }));
+  }, [fitKey, fitView]);
+  useEffect(() => {
+    if (focus) void fitView({ nodes: [{ id: focus }], maxZoom: 1, duration: 200 });
+  }, [focus, fitView]);
+}
+
+export { edgeId };
