@@ -14,6 +14,7 @@ from api.documents import DocumentResource
 from api.events import EventResource
 from api.explain import ExplainResource
 from api.hooks import HookResource, HookSecretResource
+from api.layouts import LayoutResource
 from api.logs import LogDownload, LogResource
 from api.metrics import MetricsResource
 from api.nodes import NodeResource
@@ -120,6 +121,12 @@ v1: list[URLPattern | URLResolver] = [
     ),
     path("dags/<dag_id:dag_id>/diff", DifferenceResource.as_view({"get": "compare"}), name="dag-diff"),
     path("dags/<dag_id:dag_id>/params-schema", VersionResource.as_view({"get": "params_schema"}), name="params-schema"),
+    path(
+        "dags/<dag_id:dag_id>/versions/<number:number>/layout",
+        LayoutResource.as_view({"get": "retrieve", "put": "update"}),
+        name="version-layout",
+    ),
+    path("documents/convert", DocumentResource.as_view({"post": "convert"}), name="documents-convert"),
     path("documents/validate", DocumentResource.as_view({"post": "validate"}), name="documents-validate"),
     path("documents/explain", DocumentResource.as_view({"post": "explain"}), name="documents-explain"),
     path("documents/schema", DocumentResource.as_view({"get": "json_schema"}), name="documents-schema"),

@@ -52,6 +52,10 @@ class UnknownDag(CeleriacError):
     """There is no DAG {dag_id!r}."""
 
 
+class VersionConflict(CeleriacError):
+    """The DAG {dag_id!r} is at version {current} now, not at {base}: somebody else published meanwhile."""
+
+
 class NothingToDo(CeleriacError):
     """There is nothing to do in run {run_id}: none of its tasks is in a state that this would change."""
 

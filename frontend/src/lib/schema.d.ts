@@ -511,6 +511,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/dags/{dag_id}/versions/{number}/layout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Where the tasks of a version are shown; tasks that nobody placed are missing. */
+        get: operations["dags_versions_layout"];
+        /** @description Keep where the tasks are shown. Tasks that the version does not have are left out. */
+        put: operations["dags_versions_set_layout"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents/convert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description A document as data, as text, and its content hash. It has to be readable; it need not be valid. */
+        post: operations["documents_convert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/documents/explain": {
         parameters: {
             query?: never;
@@ -1328,6 +1363,39 @@ export interface components {
             new: number;
             difference: components["schemas"]["Difference"];
         };
+        /** @description A document, and the format to write it in. */
+        ConvertRequest: {
+            /** @description The document as a JSON object. */
+            document?: {
+                [key: string]: unknown;
+            };
+            /** @description The document as YAML or JSON text. */
+            source?: string;
+            /**
+             * @description Of `source`; guessed if left out.
+             *
+             *     * `yaml` - YAML
+             *     * `json` - JSON
+             */
+            format?: components["schemas"]["DocumentFormat"];
+            /**
+             * @description Left out: as it was given.
+             *
+             *     * `yaml` - YAML
+             *     * `json` - JSON
+             */
+            to?: components["schemas"]["DocumentFormat"];
+        };
+        /** @description A document in both of its forms. */
+        Converted: {
+            document: {
+                [key: string]: unknown;
+            };
+            /** @description Byte for byte as it was given, if the format stays. */
+            source: string;
+            format: components["schemas"]["DocumentFormat"];
+            content_hash: string;
+        };
         /** @description A DAG. */
         Dag: {
             readonly dag_id: string;
@@ -1567,6 +1635,20 @@ export interface components {
             id: number;
             state: string;
         };
+        /** @description Where tasks are shown. */
+        Layout: {
+            /** @description By task id: [x, y]. */
+            positions: {
+                [key: string]: number[];
+            };
+        };
+        /** @description Where tasks are shown. */
+        LayoutRequest: {
+            /** @description By task id: [x, y]. */
+            positions: {
+                [key: string]: number[];
+            };
+        };
         /** @description A piece of a log. */
         LogChunk: {
             /** Sequence */
@@ -1802,6 +1884,12 @@ export interface components {
             format?: components["schemas"]["DocumentFormat"];
             /** @default  */
             note: string;
+            /** @description The version that the author began with (0: none): 409 `version_conflict` when another is current. */
+            base?: number;
+            /** @description Where the designer shows the tasks: id to [x, y]. */
+            layout?: {
+                [key: string]: number[];
+            };
         };
         /** @description A node pool, the queue behind it, and what that has now. Needs the loads as context. */
         Pool: {
@@ -1914,6 +2002,12 @@ export interface components {
             format?: components["schemas"]["DocumentFormat"];
             /** @default  */
             note: string;
+            /** @description The version that the author began with (0: none): 409 `version_conflict` when another is current. */
+            base?: number;
+            /** @description Where the designer shows the tasks: id to [x, y]. */
+            layout?: {
+                [key: string]: number[];
+            };
         };
         /**
          * @description * `branch_not_taken` - branch not taken
@@ -2531,6 +2625,8 @@ export type ChangeEnum = components['schemas']['ChangeEnum'];
 export type Checked = components['schemas']['Checked'];
 export type ClearRequest = components['schemas']['ClearRequest'];
 export type Compared = components['schemas']['Compared'];
+export type ConvertRequest = components['schemas']['ConvertRequest'];
+export type Converted = components['schemas']['Converted'];
 export type Dag = components['schemas']['Dag'];
 export type DagDeletion = components['schemas']['DagDeletion'];
 export type DagDetail = components['schemas']['DagDetail'];
@@ -2551,6 +2647,8 @@ export type HookRun = components['schemas']['HookRun'];
 export type HookSecret = components['schemas']['HookSecret'];
 export type KindEnum = components['schemas']['KindEnum'];
 export type LastRun = components['schemas']['LastRun'];
+export type Layout = components['schemas']['Layout'];
+export type LayoutRequest = components['schemas']['LayoutRequest'];
 export type LogChunk = components['schemas']['LogChunk'];
 export type Logs = components['schemas']['Logs'];
 export type Made = components['schemas']['Made'];
@@ -3781,6 +3879,104 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Explained"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    dags_versions_layout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Layout"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    dags_versions_set_layout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LayoutRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Layout"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    documents_convert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ConvertRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Converted"];
                 };
             };
             /** @description A problem */
