@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.http import HttpRequest
-from django.templatetags.static import static
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from orchestrator import navigation
+from workflows.admin import show
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
@@ -28,14 +26,7 @@ class ChosenFilter:
     without: str
 
 
-@register.simple_tag
-def icon(name: str) -> SafeString:
-    """A drawing of workflows/icons.svg, beside words that say the same."""
-    return format_html(
-        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
-        static("workflows/icons.svg"),
-        name,
-    )
+register.simple_tag(show.icon, name="icon")
 
 
 @register.simple_tag

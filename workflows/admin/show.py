@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -77,6 +78,15 @@ def label(state: str) -> str:
 def symbol(state: str) -> str:
     """The state's symbol alone, for narrow places that also carry a title."""
     return _LOOK.get(state, ("·", ""))[0]
+
+
+def icon(name: str) -> SafeString:
+    """A drawing of icons.svg, beside words that say the same."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("workflows/icons.svg"),
+        name,
+    )
 
 
 def reason(word: str) -> str:
