@@ -318,6 +318,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/dags/{dag_id}/grid": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The states of all tasks in the last runs. Of a large DAG there are fewer runs than were asked for. */
+        get: operations["dags_grid"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dags/{dag_id}/hook": {
         parameters: {
             query?: never;
@@ -790,6 +807,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description How long the DAG's last successful runs took, and their tasks. */
+        get: operations["runs_estimate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/events": {
         parameters: {
             query?: never;
@@ -800,7 +834,8 @@ export interface paths {
         /**
          * @description Events after `since`, in order: none is missed and none is told twice.
          *
-         *     The last event of the run itself says how it ended.
+         *     The last event of the run itself says how it ended. Asked for as `text/event-stream`, the answer stays open, and
+         *     each message is what a page is otherwise, with `next_since` as its id; that needs an ASGI server.
          */
         get: operations["runs_events"];
         put?: never;
@@ -913,6 +948,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/snapshot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description A run with all its tasks in the order of the plan, and where to follow its events from. */
+        get: operations["runs_snapshot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/tasks": {
         parameters: {
             query?: never;
@@ -988,7 +1040,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description Chunks of an attempt's log after `after`, in order. */
+        /** @description Chunks of an attempt's log after `after`, in order; or the last ones before `before`. */
         get: operations["runs_tasks_logs"];
         put?: never;
         post?: never;
@@ -1007,6 +1059,28 @@ export interface paths {
         };
         /** @description The whole stored log of an attempt as text. LOG_MAX_BYTES bounds it. */
         get: operations["runs_tasks_logs_download"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/tasks/{task_id}/logs/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * @description Lines of an attempt's log that match, in order.
+         *
+         *     An answer may come before `limit` lines are found, or with none: so much of a large log was read. Go on with
+         *     `next_after` until it is `exhausted`.
+         */
+        get: operations["runs_tasks_logs_search"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1286,6 +1360,15 @@ export interface components {
             readonly run_state: string;
             readonly message: string;
         };
+        /** @description An attempt before the current one. */
+        Bar: {
+            number: number;
+            /** Format: date-time */
+            started_at: string;
+            /** Format: date-time */
+            ended_at: string | null;
+            end: string;
+        };
         /** @description A callback, without the headers and the query of its address, which may be secrets. */
         Callback: {
             readonly id: number;
@@ -1510,6 +1593,19 @@ export interface components {
          * @enum {string}
          */
         EndEnum: "success" | "skipped" | "failed" | "retrying" | "deferred" | "lost" | "handed_back" | "cancelled";
+        /** @description How long successful runs took, in seconds. */
+        Estimate: {
+            /** @description How many it is made of, at most 20. */
+            runs: number;
+            /** Format: double */
+            p50: number | null;
+            /** Format: double */
+            p95: number | null;
+            /** @description The median of each task. */
+            tasks: {
+                [key: string]: number;
+            };
+        };
         /** @description One transition of the run (`task_id` is then empty) or of a task. */
         Event: {
             seq: number;
@@ -1576,6 +1672,31 @@ export interface components {
             old: unknown;
             new: unknown;
         };
+        /** @description Lines that match, and where to go on. */
+        Found: {
+            attempt: number;
+            lines: components["schemas"]["FoundLine"][];
+            /** @description Pass it as `after` to go on. Empty: nothing was read. */
+            next_after: string;
+            /** @description The search came to the end of what is there. */
+            exhausted: boolean;
+            /** @description It did, and the attempt has ended. */
+            complete: boolean;
+        };
+        /** @description One line that matches. */
+        FoundLine: {
+            /** @description The chunk that it begins in. */
+            seq: number;
+            /** @description Line ends before it in that chunk. */
+            line: number;
+            /** @description Its number in the whole log, from 1. */
+            number: number;
+            stream: string;
+            /** @description Empty when the line says none. */
+            level: string;
+            /** @description At most 2000 characters. */
+            text: string;
+        };
         /** @description One condition on the way to a worker. */
         Gate: {
             name: string;
@@ -1610,6 +1731,29 @@ export interface components {
              *     * `json` - JSON
              */
             format?: components["schemas"]["DocumentFormat"];
+        };
+        /** @description Runs of a DAG, newest first, beside each other. */
+        Grid: {
+            dag_id: string;
+            tasks: string[];
+            runs: components["schemas"]["GridRun"][];
+        };
+        /** @description One run of a grid. */
+        GridRun: {
+            id: number;
+            state: components["schemas"]["RunState"];
+            version: number;
+            trigger: string;
+            /** Format: date-time */
+            logical_date: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            started_at: string | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            /** @description State of each task, null where the run has it not. */
+            cells: (string | null)[];
         };
         /** @description The run that a delivery started. */
         HookRun: {
@@ -1666,6 +1810,10 @@ export interface components {
             next_after: number;
             /** @description The attempt has ended and this is the rest of its log. */
             complete: boolean;
+            /** @description Nothing comes before the first of these chunks. */
+            begins: boolean;
+            /** @description Number, from 1, of the line that the first chunk begins in; null unless asked for. */
+            first_line: number | null;
         };
         /** @description A DAG made from a template. */
         Made: {
@@ -2258,6 +2406,18 @@ export interface components {
             pools: string[];
             queues: string[];
         };
+        /** @description A run, its tasks, and where to follow its events from. */
+        Snapshot: {
+            run: components["schemas"]["RunDetail"];
+            tasks: components["schemas"]["TaskPicture"][];
+            /** @description Pass it as `since` to the events: nothing is missed. */
+            cursor: number;
+            /**
+             * Format: date-time
+             * @description By PostgreSQL's clock.
+             */
+            now: string;
+        };
         /**
          * @description * `stdout` - stdout
          *     * `stderr` - stderr
@@ -2369,6 +2529,39 @@ export interface components {
             readonly item_counts: {
                 [key: string]: number;
             } | null;
+        };
+        /** @description One task of a run. */
+        TaskPicture: {
+            /** @description Of the task execution; 0 while the run waits for its start. */
+            id: number;
+            task_id: string;
+            name: string;
+            type: string;
+            pool: string;
+            /** @description Places in this list. */
+            upstream: number[];
+            mapped: boolean;
+            /** @description Of a mapped task: items by state. */
+            items: {
+                [key: string]: number;
+            };
+            state: components["schemas"]["TaskState"];
+            reason: string;
+            /** @description Its beginning. */
+            message: string;
+            attempt: number;
+            held: boolean;
+            waiting_on: number;
+            node: string;
+            /** Format: date-time */
+            queued_at: string | null;
+            /** Format: date-time */
+            started_at: string | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            /** Format: date-time */
+            next_attempt_at: string | null;
+            earlier: components["schemas"]["Bar"][];
         };
         /**
          * @description * `pending` - pending
@@ -2618,6 +2811,7 @@ export type Attempt = components['schemas']['Attempt'];
 export type Attempts = components['schemas']['Attempts'];
 export type Backfill = components['schemas']['Backfill'];
 export type BackfillDate = components['schemas']['BackfillDate'];
+export type Bar = components['schemas']['Bar'];
 export type Callback = components['schemas']['Callback'];
 export type CallbackStateEnum = components['schemas']['CallbackStateEnum'];
 export type CancelRequest = components['schemas']['CancelRequest'];
@@ -2635,14 +2829,19 @@ export type DocumentFormat = components['schemas']['DocumentFormat'];
 export type Draft = components['schemas']['Draft'];
 export type DraftDifference = components['schemas']['DraftDifference'];
 export type EndEnum = components['schemas']['EndEnum'];
+export type Estimate = components['schemas']['Estimate'];
 export type Event = components['schemas']['Event'];
 export type Events = components['schemas']['Events'];
 export type Explained = components['schemas']['Explained'];
 export type Explanation = components['schemas']['Explanation'];
 export type FieldChange = components['schemas']['FieldChange'];
+export type Found = components['schemas']['Found'];
+export type FoundLine = components['schemas']['FoundLine'];
 export type Gate = components['schemas']['Gate'];
 export type GenerateRequest = components['schemas']['GenerateRequest'];
 export type GivenDocumentRequest = components['schemas']['GivenDocumentRequest'];
+export type Grid = components['schemas']['Grid'];
+export type GridRun = components['schemas']['GridRun'];
 export type HookRun = components['schemas']['HookRun'];
 export type HookSecret = components['schemas']['HookSecret'];
 export type KindEnum = components['schemas']['KindEnum'];
@@ -2692,10 +2891,12 @@ export type RunDetail = components['schemas']['RunDetail'];
 export type RunState = components['schemas']['RunState'];
 export type Schedule = components['schemas']['Schedule'];
 export type Segment = components['schemas']['Segment'];
+export type Snapshot = components['schemas']['Snapshot'];
 export type StreamEnum = components['schemas']['StreamEnum'];
 export type Task = components['schemas']['Task'];
 export type TaskChange = components['schemas']['TaskChange'];
 export type TaskDetail = components['schemas']['TaskDetail'];
+export type TaskPicture = components['schemas']['TaskPicture'];
 export type TaskState = components['schemas']['TaskState'];
 export type TaskType = components['schemas']['TaskType'];
 export type TaskTypes = components['schemas']['TaskTypes'];
@@ -3476,6 +3677,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Compared"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    dags_grid: {
+        parameters: {
+            query?: {
+                /** @description Runs older than this one. */
+                before?: number;
+                runs?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grid"];
                 };
             };
             /** @description A problem */
@@ -4547,13 +4782,9 @@ export interface operations {
             };
         };
     };
-    runs_events: {
+    runs_estimate: {
         parameters: {
-            query?: {
-                /** @description One transaction's events share a number and come together, in a longer page if need be. */
-                limit?: number;
-                since?: number;
-            };
+            query?: never;
             header?: never;
             path: {
                 run_id: string;
@@ -4567,7 +4798,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Estimate"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    runs_events: {
+        parameters: {
+            query?: {
+                /** @description One transaction's events share a number and come together, in a longer page if need be. */
+                limit?: number;
+                since?: number;
+            };
+            header?: {
+                /** @description Of a stream: goes before `since`. Browsers send it when they connect again. */
+                "Last-Event-ID"?: number;
+            };
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": components["schemas"]["Events"][];
+                    "text/event-stream": string;
                 };
             };
             /** @description A problem */
@@ -4769,6 +5038,36 @@ export interface operations {
             };
         };
     };
+    runs_snapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
     runs_tasks_list: {
         parameters: {
             query?: {
@@ -4933,9 +5232,15 @@ export interface operations {
                 after?: number;
                 /** @description Left out: the current attempt. */
                 attempt?: number;
+                /** @description Then the answer has the last chunks before this sequence number; its highest value gives the tail. */
+                before?: number;
+                /** @description About so many characters, and at least one chunk. */
+                chars?: number;
                 limit?: number;
                 /** @description -1 for a task that is not mapped. */
                 map_index?: number;
+                /** @description Say the number of the first line, which means counting those before. */
+                numbered?: boolean;
             };
             header?: never;
             path: {
@@ -4988,6 +5293,51 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    runs_tasks_logs_search: {
+        parameters: {
+            query?: {
+                /** @description `next_after` of the answer before. */
+                after?: string;
+                /** @description Left out: the current attempt. */
+                attempt?: number;
+                /** @description Of error, warning, info, debug. */
+                level?: string;
+                limit?: number;
+                /** @description -1 for a task that is not mapped. */
+                map_index?: number;
+                /** @description Of stdout, stderr, log, system. */
+                stream?: string;
+                /** @description In any case. */
+                text?: string;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Found"];
                 };
             };
             /** @description A problem */
