@@ -133,6 +133,8 @@ class DagRun(models.Model):
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="dagrun_child"),
             models.Index(fields=["dag", "id"], condition=Q(state="pending"), name="dagrun_waiting"),
             models.Index(fields=["late_at"], condition=Q(late_at__isnull=False), name="dagrun_late"),
+            # What went through by the hour and by the day, and what failed lately.
+            models.Index(fields=["ended_at"], condition=Q(ended_at__isnull=False), name="dagrun_ended"),
         ]
 
     def __str__(self) -> str:

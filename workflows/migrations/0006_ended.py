@@ -1,0 +1,20 @@
+"""An index of the runs by their end, for the first page of the admin."""
+
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    """Made without a lock: runs go on ending meanwhile."""
+
+    atomic = False
+    dependencies = [("workflows", "0005_layout")]
+
+    operations = [
+        AddIndexConcurrently(
+            model_name="dagrun",
+            index=models.Index(
+                fields=["ended_at"], condition=models.Q(("ended_at__isnull", False)), name="dagrun_ended"
+            ),
+        ),
+    ]
