@@ -38,7 +38,6 @@ def test_runs_are_counted_in_the_hour_and_on_the_day_of_their_end() -> None:
     assert hours[-1].start <= timezone.now() < hours[-1].start + timedelta(hours=1)
     assert overview.last_day(hours) == overview.Ended(success=1, failed=1)
     assert sum(ended.total for ended in overview.calendar("UTC").values()) == 3
-    assert overview.calendar("Asia/Shanghai", days=0) == {}
 
 
 def test_failures_that_look_alike_are_one_line() -> None:
