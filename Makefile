@@ -16,7 +16,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all chaos chaos-long lint format format-check types arch migrations-check schema-check \
+.PHONY: help demo up messages test test-all chaos chaos-long lint format format-check types arch migrations-check schema-check \
 	frontend frontend-check mutation bench bench-once ci lock clean install install-dev
 
 help: ## Show this list
@@ -43,6 +43,9 @@ chaos-long: install-dev ## Round after round under faults, each added to tests/c
 schedules-show: install-dev ## Three beats on a schedule of every second, for SHOW_SECONDS (300): each second has its run, once
 	CELERIAC_SCHEDULE_SECONDS=$(SHOW_SECONDS) $(BIN)/python -m pytest -s tests/acceptance/test_schedules.py \
 		-k three_beats $(ARGS)
+
+messages: install-dev ## Bring the catalogue of translations up to date; says how many wait for a translation
+	@DJANGO_SETTINGS_MODULE=orchestrator.settings $(BIN)/python -m tests.support.catalogue
 
 lint: install-dev ## Check style and common mistakes
 	$(BIN)/ruff check .

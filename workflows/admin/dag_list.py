@@ -138,7 +138,7 @@ def next_run(dag: Dag) -> SafeString:
     row: Schedule | None = getattr(dag, "schedule", None)
     if row is None:
         return SafeString(EMPTY)
-    words = schedules.words(schedules.spec_of(row))
+    words = show.schedule(schedules.spec_of(row))
     return format_html(
         '<span class="next">{}<span class="below">{}</span></span>', _until(row), link_to("schedule", row.pk, words)
     )

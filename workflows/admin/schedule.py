@@ -41,7 +41,7 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
 
     @admin.display(description=_("schedule"))
     def said(self, row: Schedule) -> str:
-        return schedules.words(schedules.spec_of(row))
+        return show.schedule(schedules.spec_of(row))
 
     @admin.display(description=_("switch"))
     def switch(self, row: Schedule) -> SafeString:
@@ -96,7 +96,7 @@ def facts_of(dag: Dag, request: HttpRequest) -> dict[str, Any]:
     row = Schedule.objects.filter(dag=dag).first() if may(request, "view_schedule") else None
     return {
         "schedule": row,
-        "schedule_words": schedules.words(schedules.spec_of(row)) if row is not None else "",
+        "schedule_words": show.schedule(schedules.spec_of(row)) if row is not None else "",
         "schedule_local": local_text(row) if row is not None else "",
         "has_hook": bool(dag.hook_nonce),
         "may_hook": dag.deleted_at is None and may(request, "change_dag") and may(request, "add_dagrun"),

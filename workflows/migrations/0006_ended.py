@@ -17,4 +17,25 @@ class Migration(migrations.Migration):
                 fields=["ended_at"], condition=models.Q(("ended_at__isnull", False)), name="dagrun_ended"
             ),
         ),
+        migrations.AlterField(  # of what Django calls the choices; nothing changes in the database
+            model_name="taskattempt",
+            name="end",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("success", "success"),
+                    ("skipped", "skipped"),
+                    ("failed", "failed"),
+                    ("retrying", "retrying"),
+                    ("deferred", "deferred"),
+                    ("lost", "lost"),
+                    ("handed_back", "handed back"),
+                    ("cancelled", "cancelled"),
+                ],
+                db_default="",
+                default="",
+                max_length=16,
+                verbose_name="end",
+            ),
+        ),
     ]
