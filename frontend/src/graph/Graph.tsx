@@ -105,7 +105,7 @@ function Canvas(props: GraphProps) {
         minZoom={0.05}
         maxZoom={2}
         fitView
-        fitViewOptions={{ maxZoom: 1, padding: 0.15 }}
+        fitViewOptions={{ maxZoom: 1, padding: 0.06 }}
         onlyRenderVisibleElements
         elevateNodesOnSelect={false}
         proOptions={{ hideAttribution: true }}
@@ -169,7 +169,7 @@ function edgeUnder(event: DragEvent): { source: string; target: string } | undef
 function useViewport({ fitKey, focus }: GraphProps) {
   const { fitView } = useReactFlow();
   useEffect(() => {
-    if (fitKey !== undefined) requestAnimationFrame(() => void fitView({ maxZoom: 1, padding: 0.15 }));
+    if (fitKey !== undefined) requestAnimationFrame(() => void fitView({ maxZoom: 1, padding: 0.06 }));
   }, [fitKey, fitView]);
   useEffect(() => {
     if (focus) void fitView({ nodes: [{ id: focus }], maxZoom: 1, duration: 200 });

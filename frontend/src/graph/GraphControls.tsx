@@ -10,7 +10,7 @@ export function GraphControls() {
     <Panel position="bottom-left" className="graph-controls">
       <Button icon="plus" bare label={t("graph.zoom_in")} onClick={() => void zoomIn()} />
       <Button icon="minus" bare label={t("graph.zoom_out")} onClick={() => void zoomOut()} />
-      <Button icon="maximize" bare label={t("graph.fit")} onClick={() => void fitView({ maxZoom: 1, padding: 0.15 })} />
+      <Button icon="maximize" bare label={t("graph.fit")} onClick={() => void fitView({ maxZoom: 1, padding: 0.06 })} />
     </Panel>
   );
 }

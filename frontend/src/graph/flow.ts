@@ -59,7 +59,7 @@ export function flowEdges(edges: GraphEdge[], selected: ReadonlySet<string>, edi
       target: edge.target,
       label: edge.label,
       selected: selected.has(id),
-      deletable: editable && !edge.branch,
+      deletable: editable,
       focusable: editable,
       className: ["graph-edge", edge.branch && "is-branch", edge.mark && `is-${edge.mark}`].filter(Boolean).join(" "),
       markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16 },

@@ -1588,7 +1588,7 @@ export interface components {
          *     * `retrying` - retrying
          *     * `deferred` - deferred
          *     * `lost` - lost
-         *     * `handed_back` - handed_back
+         *     * `handed_back` - handed back
          *     * `cancelled` - cancelled
          * @enum {string}
          */
@@ -5397,7 +5397,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TaskTypes"][];
+                    "application/json": components["schemas"]["TaskTypes"];
                 };
             };
             /** @description A problem */
