@@ -76,6 +76,8 @@ DATABASES = {"default": env.database(DATABASE_URL)}
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+# Before the catalogues of Django and of other apps, which call some of the same words otherwise.
+LOCALE_PATHS = [BASE_DIR / "workflows" / "locale"]
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_AGE = 31_536_000
 TIME_ZONE = "UTC"

@@ -92,6 +92,7 @@ PATTERNS = (
     _("it is not deferred"),
     _("it waits for its items: {done} of {count} have settled ({counts})"),
     _("it waits for run {id} of {dag}, which is {state}"),
+    _("it waits for an answer from whoever may operate runs, since {since}"),
     _("it waits for an answer from {names}, since {since}"),
     _("it waits ({message}) for something outside, and is woken from there"),
     _("it waits for something outside, and is woken from there"),
