@@ -90,7 +90,7 @@ def wheel_node() -> list[str] | None:
 
 def build() -> None:
     """Build unless the last build is still right. Raises SystemExit with a sentence that helps."""
-    if is_fresh():
+    if skipped() or is_fresh():
         return
     tools = system_node() or wheel_node()
     if tools is None:
@@ -113,5 +113,5 @@ def build() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--needs-node"]:  # succeeds if Node has to be fetched first
-        sys.exit(0 if not is_fresh() and not system_node() and not wheel_node() else 1)
+        sys.exit(0 if not skipped() and not is_fresh() and not system_node() and not wheel_node() else 1)
     build()

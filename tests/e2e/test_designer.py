@@ -9,9 +9,10 @@ import pytest
 from tests.e2e.conftest import Visits
 from tests.integration.admin.conftest import ALL_VIEWS, person
 from tests.support.browser import password_hash
+from tests.support.waiting import eventually
 from workflows.core import formats
 from workflows.engine import layouts, publish
-from workflows.models import Dag, DagVersion
+from workflows.models import Dag, DagRun, DagVersion
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -113,6 +114,63 @@ def test_draw_by_keyboard_alone(visits: Visits) -> None:
         "last": ["shell"],
         "shell_2": ["last"],
     }
+
+
+def test_draw_by_mouse_run_and_see_it_end(visits: Visits) -> None:
+    visit = visits(workers=1)
+    page = visit.log_in("root")
+    page.goto(f"{visit.url}/admin/workflows/dag/designer/")
+    page.get_by_role("textbox", name="Id", exact=True).fill("by_mouse")
+    add_parameter(page, "word", "hello")
+    pane = page.locator(".react-flow__pane")
+    page.get_by_role("button", name="Shell", exact=True).drag_to(pane, target_position={"x": 150, "y": 200})
+    page.get_by_label("Command", exact=True).fill("echo {{ params.word }}")
+    drop_in_the_void(page, "shell", 90, 60)
+    page.get_by_role("dialog").get_by_label("Find a type").fill("shell")
+    page.keyboard.press("Enter")
+    page.get_by_label("Command", exact=True).fill("echo two")
+    middle = page.locator(".react-flow__edge-interaction").bounding_box()
+    canvas = pane.bounding_box()
+    assert middle
+    assert canvas
+    at = {
+        "x": middle["x"] + middle["width"] / 2 - canvas["x"],
+        "y": middle["y"] + middle["height"] / 2 - canvas["y"],
+    }
+    page.get_by_role("button", name="Shell", exact=True).drag_to(pane, target_position=at, force=True)
+    page.get_by_label("Command", exact=True).fill("echo between")
+    is_valid(page)
+    save(page, "by mouse")
+    page.get_by_text("Version 1 is saved").wait_for()
+    tasks = publish.document_of(version(1, "by_mouse"))["tasks"]
+    assert {task: fields.get("depends_on") for task, fields in tasks.items()} == {
+        "shell": None,
+        "shell_2": ["shell_3"],
+        "shell_3": ["shell"],
+    }
+    page.get_by_role("button", name="Run…").click()
+    assert page.get_by_role("dialog").get_by_label("word").input_value() == "hello"
+    page.get_by_role("button", name="Start the run").click()
+    page.wait_for_url("**/dagrun/**")
+    eventually(lambda: DagRun.objects.get().state == "success", 40)
+
+
+def add_parameter(page: Page, name: str, default: str) -> None:
+    page.locator("summary", has_text="Parameters").click()
+    page.get_by_role("textbox", name="Name of a parameter").fill(name)
+    page.keyboard.press("Enter")
+    page.locator("summary", has_text=name).click()
+    page.get_by_label("Default", exact=True).fill(default)
+
+
+def drop_in_the_void(page: Page, task: str, right: int, down: int) -> None:
+    """Drag a connection out of a task and let it go where nothing is."""
+    handle = page.locator(f'[data-task="{task}"] .source').bounding_box()
+    assert handle
+    page.mouse.move(handle["x"] + 4, handle["y"] + 4)
+    page.mouse.down()
+    page.mouse.move(handle["x"] + right, handle["y"] + down, steps=6)
+    page.mouse.up()
 
 
 def test_problems_are_on_the_nodes_and_undo_takes_them_away(visits: Visits) -> None:

@@ -44,6 +44,7 @@ def page(admin: DagAdmin, request: HttpRequest, dag: Dag | None) -> HttpResponse
                 "run": reverse("admin:workflows_dagrun_change", args=[_ANY]),
             },
             dag_pk=dag.pk if dag else None,
+            version=dag.current_version.number if dag and dag.current_version else None,
         ),
     )
     return TemplateResponse(request, "workflows/admin/designer.html", context)

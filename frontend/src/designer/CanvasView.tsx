@@ -1,15 +1,16 @@
-import { useCallback, useMemo, useState } from "react";
+import { useCallback, useDeferredValue, useMemo, useState } from "react";
 
 import { Graph } from "../graph/Graph";
 import type { GraphNode, Point } from "../graph/types";
 import type { Problem } from "../lib/api";
 import { t } from "../lib/i18n";
 import { Dialog } from "../ui/Dialog";
-import { type Added, addTask, connectTasks, move, placesOf, remove } from "./actions";
+import { type Added, addTask, connectTasks, move, remove } from "./actions";
 import { tasksOf } from "./document";
 import { edgesOf } from "./edges";
 import { marked } from "./marks";
 import { Palette, titleOf } from "./Palette";
+import { placesOf } from "./places";
 import { wordsOf } from "./problems";
 import type { TaskType } from "./server";
 import { type Opened, useDraft } from "./store";
@@ -24,7 +25,10 @@ interface Props {
 
 /** The draft as a graph. */
 export function CanvasView({ types, problems, editable, compared, fitKey }: Props) {
-  const { document, positions, selected, select } = useDraft();
+  const { document: newest, positions: placed, selected, select } = useDraft();
+  // What is typed shows at once; the graph follows when there is time for it.
+  const draft = useMemo(() => ({ document: newest, positions: placed }), [newest, placed]);
+  const { document, positions } = useDeferredValue(draft);
   const [adding, setAdding] = useState<Added | null>(null);
   const kinds = useMemo(() => new Map(types.map((type) => [type.name, type])), [types]);
   const edges = useMemo(() => edgesOf(document), [document]);

@@ -1,4 +1,4 @@
-import { useId, useState } from "react";
+import { useId, useMemo, useState } from "react";
 
 import { t } from "../lib/i18n";
 import { Button } from "../ui/Button";
@@ -6,6 +6,8 @@ import { Field } from "../ui/Field";
 import type { Doc } from "./document";
 import { connect, disconnect, edgesOf } from "./edges";
 import { useDraft } from "./store";
+
+const OFFERED = 50;
 
 interface Props {
   id: string;
@@ -20,8 +22,12 @@ export function DependsOn({ id, document, ids, problems, disabled }: Props) {
   const name = useId();
   const [typed, setTyped] = useState("");
   const change = useDraft((state) => state.change);
-  const edges = edgesOf(document).filter((edge) => edge.target === id);
-  const free = ids.filter((each) => each !== id && !edges.some((edge) => edge.source === each));
+  const edges = useMemo(() => edgesOf(document).filter((edge) => edge.target === id), [document, id]);
+  const free = useMemo(() => {
+    const taken = new Set([id, ...edges.map((edge) => edge.source)]);
+    return ids.filter((each) => !taken.has(each));
+  }, [ids, edges, id]);
+  const offered = free.filter((each) => each.toLowerCase().includes(typed.toLowerCase())).slice(0, OFFERED);
   const add = (source: string) => {
     if (!free.includes(source)) return;
     change({ document: connect(document, source, id) });
@@ -63,7 +69,7 @@ export function DependsOn({ id, document, ids, problems, disabled }: Props) {
             onBlur={() => add(typed.trim())}
           />
           <datalist id={`${name}-ids`}>
-            {free.map((each) => (
+            {offered.map((each) => (
               <option key={each} value={each} />
             ))}
           </datalist>

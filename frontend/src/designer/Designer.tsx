@@ -9,13 +9,15 @@ import { ErrorNote } from "../ui/ErrorNote";
 import { Spinner } from "../ui/Spinner";
 import { equal } from "./document";
 import { kept } from "./drafts";
-import { openCurrent, useDocumentSchema, useTaskTypes } from "./server";
+import { openVersion, useDocumentSchema, useTaskTypes } from "./server";
 import { type Opened, useDraft } from "./store";
 import { Workbench } from "./Workbench";
 
 export interface DesignerProps extends PageProps {
   dag: string | null;
   dag_pk: number | null;
+  /** The number of the current version. */
+  version: number | null;
   user: string;
   links: { dag: string; dags: string; run: string };
 }
@@ -34,7 +36,7 @@ export function Designer(props: DesignerProps) {
   const schema = useDocumentSchema();
   const version = useQuery({
     queryKey: ["opened", dag],
-    queryFn: () => (dag === null ? Promise.resolve(NEW) : openCurrent(dag)),
+    queryFn: () => (dag === null || props.version === null ? Promise.resolve(NEW) : openVersion(dag, props.version)),
     staleTime: Infinity,
     gcTime: 0,
   });

@@ -34,6 +34,7 @@ interface Props {
 export function TaskPanel({ id, types, schema, problems, editable }: Props) {
   const document = useDraft((state) => state.document);
   const entries = useMemo(() => tasksOf(document), [document]);
+  const ids = useMemo(() => entries.map(([known]) => known), [entries]);
   const index = entries.findIndex(([known]) => known === id);
   const fields = entries[index]?.[1];
   const type = types.find((each) => each.name === fields?.type);
@@ -70,7 +71,7 @@ export function TaskPanel({ id, types, schema, problems, editable }: Props) {
       ) : (
         <p className="ui-problems">{t("designer.unknown_type", { type: String(fields.type) })}</p>
       )}
-      <DependsOn id={id} document={document} ids={entries.map(([known]) => known)} problems={at("depends_on")} disabled={!editable} />
+      <DependsOn id={id} document={document} ids={ids} problems={at("depends_on")} disabled={!editable} />
       <SchemaForm schema={task} root={schema} only={FIRST} value={fields} problemsAt={at} disabled={!editable} onChange={(next, name) => editTask(id, () => next, name)} />
       <details className="form-nested" open={LATER.some((name) => name in fields && !own.includes(name))}>
         <summary>{t("designer.when_and_where")}</summary>

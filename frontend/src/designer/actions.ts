@@ -1,11 +1,11 @@
 /** What people do to the draft, by mouse or by key: each is one step of undo. */
 
 import { arrange } from "../graph/arrange";
-import { completed } from "../graph/layered";
 import { GAP_X, GAP_Y, NODE_HEIGHT, NODE_WIDTH, type Point, type Positions } from "../graph/types";
 import { copied, pasted } from "./clipboard";
 import { type Doc, type Fields, freeId, newTask, tasksOf, withTask, withTasks } from "./document";
 import { connect, disconnect, edgesOf, insertOn, withoutTasks } from "./edges";
+import { placesOf } from "./places";
 import { renamed } from "./rename";
 import { useDraft } from "./store";
 
@@ -19,11 +19,6 @@ export interface Added {
 }
 
 const now = () => useDraft.getState();
-
-/** Every task's place, those without one included. */
-export function placesOf(doc: Doc, positions: Positions): Positions {
-  return completed(tasksOf(doc).map(([id]) => id), edgesOf(doc), positions);
-}
 
 /** Add a task of a type and select it; returns its id. */
 export function addTask(type: string, { at, after, before, edge }: Added = {}): string {

@@ -4,6 +4,7 @@ import { create } from "zustand";
 
 import type { Positions } from "../graph/types";
 import { type Doc, equal } from "./document";
+import { placesOf } from "./places";
 import type { Format } from "./text";
 
 const UNDO_STEPS = 200;
@@ -67,7 +68,8 @@ export const useDraft = create<DraftState>()((set) => ({
   open: (opened, published) =>
     set((state) => ({
       ...opened,
-      published: { document: published.document, positions: published.positions },
+      positions: placesOf(opened.document, opened.positions),
+      published: { document: published.document, positions: placesOf(published.document, published.positions) },
       selected: [],
       past: [],
       future: [],

@@ -1,18 +1,18 @@
 /** The canvas: read-only for runs and diffs, editable for the designer. */
 
 import {
-  applyNodeChanges, Background, BackgroundVariant, type Connection, ConnectionMode, type EdgeChange, type FinalConnectionState, MiniMap, type NodeChange,
+  applyNodeChanges, Background, BackgroundVariant, type Connection, ConnectionMode, type Edge, type EdgeChange, type FinalConnectionState, MiniMap, type NodeChange,
   ReactFlow, ReactFlowProvider, useReactFlow,
 } from "@xyflow/react";
 import "@xyflow/react/dist/style.css";
 import { type DragEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 
 import { t } from "../lib/i18n";
-import { flowEdges, mergedNodes } from "./flow";
+import { mergedEdges, mergedNodes } from "./flow";
 import "./graph.css";
 import { GraphControls } from "./GraphControls";
 import { TaskNode, type TaskFlowNode } from "./TaskNode";
-import { edgeId, type GraphEdge, type GraphNode, NODE_HEIGHT, NODE_WIDTH, type Point, type Positions, type Viewport } from "./types";
+import { edgeId, type GraphEdge, type GraphNode, NODE_HEIGHT, NODE_WIDTH, type Point, type Positions } from "./types";
 
 const NODE_TYPES = { task: TaskNode };
 const MINIMAP_UP_TO = 1_500;
@@ -37,9 +37,6 @@ export interface GraphProps {
   fitKey?: string | number;
   /** Bring this node into view when it changes. */
   focus?: string | null;
-  /** Where to begin, instead of showing all; and where the reader went. */
-  viewport?: Viewport | null;
-  onViewport?: (viewport: Viewport) => void;
   label?: string;
   children?: ReactNode;
 }
@@ -62,7 +59,8 @@ function Canvas(props: GraphProps) {
   const latest = useRef(selected);
   latest.current = selected;
   useEffect(() => setFlow((before) => mergedNodes(nodes, before, chosen)), [nodes, chosen]);
-  const lines = useMemo(() => flowEdges(edges, chosen, editable), [edges, chosen, editable]);
+  const drawn = useRef<Edge[]>([]);
+  const lines = useMemo(() => (drawn.current = mergedEdges(edges, drawn.current, chosen, editable)), [edges, chosen, editable]);
   useViewport(props);
 
   const choose = useCallback(
@@ -107,9 +105,7 @@ function Canvas(props: GraphProps) {
         multiSelectionKeyCode={["Shift", "Meta", "Control"]}
         minZoom={0.05}
         maxZoom={2}
-        fitView={!props.viewport}
-        defaultViewport={props.viewport ?? undefined}
-        onMoveEnd={(event, viewport) => event && props.onViewport?.(viewport)}
+        fitView
         fitViewOptions={{ maxZoom: 1, padding: 0.06 }}
         onlyRenderVisibleElements
         elevateNodesOnSelect={false}

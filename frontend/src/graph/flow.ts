@@ -34,23 +34,35 @@ function flowNode(node: GraphNode, selected: boolean): TaskFlowNode {
 /** React Flow's nodes for ours; those whose data did not change stay the same objects. */
 export function mergedNodes(nodes: GraphNode[], before: TaskFlowNode[], selected: ReadonlySet<string>): TaskFlowNode[] {
   const known = new Map(before.map((node) => [node.id, node]));
-  return nodes.map((node) => {
+  const merged = nodes.map((node) => {
     const old = known.get(node.id);
     const chosen = selected.has(node.id);
     if (!old) return flowNode(node, chosen);
     if (same(old.data.node, node)) return Boolean(old.selected) === chosen ? old : { ...old, selected: chosen };
     return { ...flowNode(node, chosen), dragging: old.dragging };
   });
+  // The same array, if nothing changed: a new one costs a walk over the whole graph.
+  return merged.length === before.length && merged.every((node, at) => node === before[at]) ? before : merged;
 }
 
 function same(a: GraphNode, b: GraphNode): boolean {
   if (a === b) return true;
-  const keys: (keyof GraphNode)[] = ["label", "type", "icon", "x", "y", "state", "note", "mark", "dim"];
+  const keys: (keyof GraphNode)[] = ["label", "type", "icon", "x", "y", "state", "note", "mark"];
   return keys.every((key) => a[key] === b[key]) && (a.problems ?? []).join("\n") === (b.problems ?? []).join("\n");
 }
 
-/** React Flow's edges for ours. */
-export function flowEdges(edges: GraphEdge[], selected: ReadonlySet<string>, editable: boolean): Edge[] {
+/** React Flow's edges for ours; those that did not change stay the same objects, and so does the array. */
+export function mergedEdges(edges: GraphEdge[], before: Edge[], selected: ReadonlySet<string>, editable: boolean): Edge[] {
+  const known = new Map(before.map((edge) => [edge.id, edge]));
+  const merged = flowEdges(edges, selected, editable).map((edge) => {
+    const old = known.get(edge.id);
+    const keys = ["label", "selected", "className", "deletable"] as const;
+    return old && keys.every((key) => old[key] === edge[key]) ? old : edge;
+  });
+  return merged.length === before.length && merged.every((edge, at) => edge === before[at]) ? before : merged;
+}
+
+function flowEdges(edges: GraphEdge[], selected: ReadonlySet<string>, editable: boolean): Edge[] {
   return edges.map((edge) => {
     const id = edgeId(edge);
     return {

@@ -15,15 +15,6 @@ export interface GraphNode {
   /** What is wrong with it, as words. */
   problems?: string[];
   mark?: Mark;
-  /** Not what is looked for: drawn faintly. */
-  dim?: boolean;
-}
-
-/** Where the canvas is and how large: x, y and zoom. */
-export interface Viewport {
-  x: number;
-  y: number;
-  zoom: number;
 }
 
 export interface GraphEdge {
@@ -40,10 +31,10 @@ export interface GraphEdge {
 export type Point = [x: number, y: number];
 export type Positions = Record<string, Point>;
 
-export const NODE_WIDTH = 208;
-export const NODE_HEIGHT = 60;
-export const GAP_X = 84;
-export const GAP_Y = 28;
+export const NODE_WIDTH = 184;
+export const NODE_HEIGHT = 52;
+export const GAP_X = 60;
+export const GAP_Y = 24;
 
 /** The id of an edge: task ids hold no such arrow. */
 export function edgeId(edge: { source: string; target: string }): string {

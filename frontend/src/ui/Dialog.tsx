@@ -11,13 +11,16 @@ interface Props {
   children: ReactNode;
 }
 
-/** A modal dialogue: the browser's own, which keeps the focus and closes by Escape. */
+/** A modal dialogue: the browser's own, which keeps the focus and closes by Escape. Its first control has the focus. */
 export function Dialog({ title, onClose, actions, wide = false, children }: Props) {
   const id = useId();
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = element.current;
-    if (dialog && !dialog.open) dialog.showModal();
+    if (dialog && !dialog.open) {
+      dialog.showModal();
+      dialog.querySelector<HTMLElement>(".ui-dialog-body :is(input, textarea, select, button)")?.focus();
+    }
     return () => dialog?.close();
   }, []);
   return (

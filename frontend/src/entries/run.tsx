@@ -1,4 +1,0 @@
-import { mount } from "../lib/mount";
-import { RunPage } from "../runs/RunPage";
-
-void mount("run", RunPage);
