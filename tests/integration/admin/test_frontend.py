@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from tests.integration.admin.conftest import ALL_VIEWS, logged_in, person
 from workflows.designer import assets
@@ -41,7 +42,8 @@ def test_an_entry_brings_the_styles_of_what_it_imports(tmp_path: Path) -> None:
 def test_a_page_says_that_the_front_end_is_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = assets.entry
     monkeypatch.setattr(assets, "entry", lambda name: entry(name, tmp_path))
-    assert "run `make frontend`" in frontend_entry("designer")
+    with translation.override("en"):
+        assert "run `make frontend`" in frontend_entry("designer")
 
 
 def test_the_designer_knows_its_dag_and_what_the_user_may_do(db: None) -> None:
