@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up messages test test-all chaos chaos-long lint format format-check types arch migrations-check schema-check \
-	frontend frontend-check mutation bench bench-once ci lock clean install install-dev
+	frontend frontend-check mutation screenshots bench bench-once ci lock clean install install-dev
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ frontend: $(VENV)/bin/python ## Build the front end when its source changed (fet
 frontend-check: frontend ## Check the front end: types, the API's types, its own tests, the size of what a page loads
 	@cd frontend && { [ -d node_modules ] || npm ci --ignore-scripts --loglevel=error; } && npm run --silent check
 	@cd frontend && node tests/budget.mjs
+
+screenshots: install-dev frontend ## Leave a picture of every page in build/screenshots: light and dark, English and Chinese
+	@mkdir -p build/screenshots
+	CELERIAC_SCREENSHOTS=$(CURDIR)/build/screenshots $(BIN)/python -m pytest -q tests/e2e/test_pages.py -k every_page $(ARGS)
 
 mutation: install-dev ## Make small wrongs in the state machine, one at a time, and see whether the tests notice (an hour)
 	$(BIN)/python -m tests.mutation.run $(ARGS)

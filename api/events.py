@@ -10,7 +10,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, NotAcceptable
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -50,6 +50,7 @@ class EventSerializer(serializers.Serializer[Any]):
     at = UtcDateTimeField()
 
 
+@extend_schema_serializer(many=False)
 class EventsSerializer(serializers.Serializer[Any]):
     """Events since a sequence number."""
 

@@ -131,7 +131,7 @@ async def stream(run_id: int, since: int, render: Render) -> AsyncIterator[bytes
             try:
                 message = await asyncio.wait_for(feed.next_message((run_id, since)), min(HEARTBEAT, left))
             except TimeoutError:
-                yield b": still here\n\n"
+                yield b"event: beat\ndata: 1\n\n"
                 continue
             since = message.next_since
             yield message.text

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -63,6 +63,7 @@ class LogChunkSerializer(Record[LogChunk]):
         read_only_fields = fields
 
 
+@extend_schema_serializer(many=False)
 class LogsSerializer(serializers.Serializer[Any]):
     """Chunks after a sequence number."""
 

@@ -12,7 +12,7 @@ import { mergedEdges, mergedNodes } from "./flow";
 import "./graph.css";
 import { GraphControls } from "./GraphControls";
 import { TaskNode, type TaskFlowNode } from "./TaskNode";
-import { edgeId, type GraphEdge, type GraphNode, NODE_HEIGHT, NODE_WIDTH, type Point, type Positions } from "./types";
+import { edgeId, type GraphEdge, type GraphNode, NODE_HEIGHT, NODE_WIDTH, type Point, type Positions, type Viewport } from "./types";
 
 const NODE_TYPES = { task: TaskNode };
 const MINIMAP_UP_TO = 1_500;
@@ -37,6 +37,9 @@ export interface GraphProps {
   fitKey?: string | number;
   /** Bring this node into view when it changes. */
   focus?: string | null;
+  /** Where to begin, instead of showing all; and where the reader went. */
+  viewport?: Viewport | null;
+  onViewport?: (viewport: Viewport) => void;
   label?: string;
   children?: ReactNode;
 }
@@ -105,7 +108,9 @@ function Canvas(props: GraphProps) {
         multiSelectionKeyCode={["Shift", "Meta", "Control"]}
         minZoom={0.05}
         maxZoom={2}
-        fitView
+        fitView={!props.viewport}
+        defaultViewport={props.viewport ?? undefined}
+        onMoveEnd={(event, viewport) => event && props.onViewport?.(viewport)}
         fitViewOptions={{ maxZoom: 1, padding: 0.06 }}
         onlyRenderVisibleElements
         elevateNodesOnSelect={false}

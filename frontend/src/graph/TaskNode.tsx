@@ -13,7 +13,7 @@ export type TaskFlowNode = Node<{ node: GraphNode }, "task">;
 export const TaskNode = memo(function TaskNode({ data, selected, isConnectable }: NodeProps<TaskFlowNode>) {
   const { node } = data;
   const problems = node.problems?.length ?? 0;
-  const classes = ["graph-node", selected && "is-selected", problems && "is-wrong", node.mark && `is-${node.mark}`];
+  const classes = ["graph-node", selected && "is-selected", problems && "is-wrong", node.mark && `is-${node.mark}`, node.dim && "is-dim"];
   return (
     <div
       className={classes.filter(Boolean).join(" ")}

@@ -47,7 +47,7 @@ export function mergedNodes(nodes: GraphNode[], before: TaskFlowNode[], selected
 
 function same(a: GraphNode, b: GraphNode): boolean {
   if (a === b) return true;
-  const keys: (keyof GraphNode)[] = ["label", "type", "icon", "x", "y", "state", "note", "mark"];
+  const keys: (keyof GraphNode)[] = ["label", "type", "icon", "x", "y", "state", "note", "mark", "dim"];
   return keys.every((key) => a[key] === b[key]) && (a.problems ?? []).join("\n") === (b.problems ?? []).join("\n");
 }
 

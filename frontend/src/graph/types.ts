@@ -15,6 +15,15 @@ export interface GraphNode {
   /** What is wrong with it, as words. */
   problems?: string[];
   mark?: Mark;
+  /** Not what is looked for: drawn faintly. */
+  dim?: boolean;
+}
+
+/** Where the canvas is and how large: x, y and zoom. */
+export interface Viewport {
+  x: number;
+  y: number;
+  zoom: number;
 }
 
 export interface GraphEdge {

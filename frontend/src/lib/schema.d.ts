@@ -4835,7 +4835,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Events"][];
+                    "application/json": components["schemas"]["Events"];
                     "text/event-stream": string;
                 };
             };
@@ -5256,7 +5256,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Logs"][];
+                    "application/json": components["schemas"]["Logs"];
                 };
             };
             /** @description A problem */
