@@ -11,6 +11,8 @@ from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from workflows.conf import conf
+
 OURS = "workflows"
 
 
@@ -21,7 +23,8 @@ class Item:
     title: str
     url: str
     icon: str
-    current: bool
+    current: bool = False
+    outside: bool = False  # it leads to another program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,7 @@ def order() -> list[str]:
 
 
 def sections(apps: list[Any], path: str) -> list[Section]:
-    """The groups with a line in them, of `AdminSite.get_app_list`, which holds what the user may see."""
+    """The groups with a line in them, of `AdminSite.get_app_list`, which holds what the user may see; and Flower."""
     ours = {model["object_name"]: model for app in apps if app["app_label"] == OURS for model in app["models"]}
     groups = [
         Section(title=str(title), folded=folded, items=tuple(_items(ours, tables, path)))
@@ -105,6 +108,8 @@ def _items(ours: Mapping[str, Any], tables: Mapping[str, str], path: str) -> Ite
     for name, icon in tables.items():
         if name in ours and ours[name]["admin_url"]:
             yield _item(ours[name], icon, path)
+            if name == "Node" and conf.FLOWER_URL:
+                yield Item(title=str(_("Flower")), url=conf.FLOWER_URL, icon="out", outside=True)
 
 
 def _item(model: Any, icon: str, path: str) -> Item:

@@ -131,8 +131,8 @@ def test_the_list_of_dags_is_worked_by_keyboard(visits: Visits) -> None:
     page.goto(visit.url + reverse("admin:workflows_dag_changelist"))
     switch = page.get_by_role("switch")
     switch.focus()
-    page.keyboard.press("Space")
-    page.wait_for_url("**/admin/workflows/dag/")
+    with page.expect_navigation():
+        page.keyboard.press("Space")
     assert Dag.objects.get().paused_at is not None
     assert page.get_by_role("switch").get_attribute("aria-checked") == "false"
 

@@ -53,9 +53,10 @@ def last_runs(dag: Dag) -> list[LastRun]:
 def name(dag: Dag) -> SafeString:
     """The id, with the name, the owner and the tags below it."""
     title = dag.name if dag.name != dag.dag_id else ""
-    below = " · ".join(part for part in (title, dag.owner) if part)
-    tags = format_html_join("", ' <span class="tag">{}</span>', ((tag,) for tag in dag.tags))
-    return format_html('{}<span class="below">{}{}</span>', dag.dag_id, below, tags)
+    parts = [(part,) for part in (title, dag.owner) if part]
+    below = format_html_join(" · ", "{}", parts)
+    tags = format_html_join("", '<span class="tag">{}</span>', ((tag,) for tag in dag.tags))
+    return format_html('{}<span class="below"><span>{}</span>{}</span>', dag.dag_id, below, tags)
 
 
 def strip(dag: Dag) -> SafeString:

@@ -86,7 +86,7 @@ def run_lines(dag: Dag, limit: int) -> list[RunLine]:
             id=run["id"],
             badge=show.badge(run["state"]),
             version=run["version__number"],
-            trigger=run["trigger"],
+            trigger=show.reason(run["trigger"]),
             by=run["triggered_by__username"] or "",
             created_at=run["created_at"],
             duration=show.duration(run["started_at"], run["ended_at"]),
