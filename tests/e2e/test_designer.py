@@ -255,6 +255,24 @@ def test_a_draft_survives_a_reload_and_can_be_discarded(visits: Visits) -> None:
     assert page.get_by_label("Command", exact=True).input_value() == "echo  1"
 
 
+def test_the_address_says_what_is_looked_at(visits: Visits) -> None:
+    visit = visits()
+    page = visit.log_in("root")
+    page.goto(f"{visit.url}/admin/workflows/dag/designer/")
+    page.get_by_role("button", name="Shell", exact=True).click()
+    page.get_by_label("Command", exact=True).fill("true")
+    is_valid(page)
+    save(page, "")
+    page.get_by_text("Version 1 is saved").wait_for()
+    page.get_by_role("button", name="List").click()
+    assert page.url.endswith("/designer/?dag=my_dag&view=list&task=shell")
+    page.reload()
+    page.wait_for_url(f"**/{Dag.objects.get().pk}/designer/")
+    page.goto(f"{page.url}?view=list&task=shell")
+    page.get_by_label("Command", exact=True).wait_for()
+    page.get_by_role("button", name="shell", exact=True).wait_for()
+
+
 def test_versions_are_compared_on_the_graph(visits: Visits) -> None:
     visit = visits()
     publish.publish(SOURCE)

@@ -199,7 +199,10 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
         return publishing.page(self, request, None)
 
     def new_designer_view(self, request: HttpRequest) -> HttpResponse:
-        """Draw a new DAG."""
+        """Draw a new DAG; `?dag=` names one that was saved here, and leads to its own designer."""
+        named = Dag.objects.live().filter(dag_id=request.GET.get("dag", "")).first()
+        if named is not None:
+            return HttpResponseRedirect(reverse("admin:workflows_dag_designer", args=[named.pk]))
         return designing.page(self, request, None)
 
     def designer_view(self, request: HttpRequest, pk: int) -> HttpResponse:

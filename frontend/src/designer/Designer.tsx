@@ -7,6 +7,7 @@ import "./designer.css";
 import type { PageProps } from "../lib/props";
 import { ErrorNote } from "../ui/ErrorNote";
 import { Spinner } from "../ui/Spinner";
+import { readAddress } from "./address";
 import { equal } from "./document";
 import { kept } from "./drafts";
 import { openVersion, useDocumentSchema, useTaskTypes } from "./server";
@@ -46,6 +47,8 @@ export function Designer(props: DesignerProps) {
     const draft = props.permissions.publish ? kept(user, dag) : null;
     const useful = draft && !equal(draft.document, version.data.document);
     useDraft.getState().open(useful ? draft : version.data, version.data);
+    const { task } = readAddress();
+    if (task) useDraft.getState().select([task]);
     setRestored(useful ? draft.keptAt : null);
   }, [version.data, restored, user, dag, props.permissions.publish]);
   const error = types.error ?? schema.error ?? version.error;

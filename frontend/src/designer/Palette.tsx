@@ -1,7 +1,7 @@
 import { type KeyboardEvent, type Ref, useRef, useState } from "react";
 
 import { DRAG_TYPE } from "../graph/Graph";
-import { hasWords, t } from "../lib/i18n";
+import { hasWords, said, t } from "../lib/i18n";
 import { Icon } from "../ui/Icon";
 import type { TaskType } from "./server";
 
@@ -58,7 +58,7 @@ export function Palette({ types, onAdd, searchRef, draggable = true, autoFocus =
             <button
               type="button"
               className="palette-type"
-              title={type.description}
+              title={said(type.description)}
               draggable={draggable}
               onDragStart={(event) => {
                 event.dataTransfer.setData(DRAG_TYPE, type.name);

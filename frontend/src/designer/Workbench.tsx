@@ -1,26 +1,23 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 
 import { t } from "../lib/i18n";
+import { Spinner } from "../ui/Spinner";
 import { addTask, arrangeAll } from "./actions";
+import { readAddress, useAddress } from "./address";
 import { CanvasView } from "./CanvasView";
-import { ConflictDialog } from "./ConflictDialog";
 import { DagPanel } from "./DagPanel";
 import type { DesignerProps } from "./Designer";
 import { tasksOf } from "./document";
 import { forget } from "./drafts";
 import type { Schema } from "./form/schema";
-import { HelpDialog } from "./HelpDialog";
-import { ListView } from "./ListView";
 import { Notes, useNotes } from "./Notes";
 import { Palette } from "./Palette";
 import { byTask } from "./problems";
-import { RunDialog } from "./RunDialog";
 import { SaveDialog } from "./SaveDialog";
 import { keepLayout, openVersion, type TaskType, useProblems } from "./server";
 import { useShortcuts } from "./shortcuts";
 import { isChanged, isMoved, type Opened, useDraft } from "./store";
 import { TaskPanel } from "./TaskPanel";
-import { TextView } from "./TextView";
 import { Toolbar, type View } from "./Toolbar";
 import { useKeptDraft } from "./useKeptDraft";
 
@@ -32,6 +29,13 @@ interface Props extends DesignerProps {
   restored: string | null;
 }
 
+// Fetched when they are opened.
+const ConflictDialog = lazy(async () => ({ default: (await import("./ConflictDialog")).ConflictDialog }));
+const HelpDialog = lazy(async () => ({ default: (await import("./HelpDialog")).HelpDialog }));
+const ListView = lazy(async () => ({ default: (await import("./ListView")).ListView }));
+const RunDialog = lazy(async () => ({ default: (await import("./RunDialog")).RunDialog }));
+const TextView = lazy(async () => ({ default: (await import("./TextView")).TextView }));
+
 type Open = "save" | "conflict" | "run" | "help" | null;
 
 /** Palette, canvas and side panel around one draft. */
@@ -40,7 +44,7 @@ export function Workbench(props: Props) {
   const editable = permissions.publish === true;
   const draft = useDraft();
   const [dag, setDag] = useState(props.dag);
-  const [view, setView] = useState<View>("graph");
+  const [view, setView] = useState<View>(() => readAddress().view);
   const [dialog, setDialog] = useState<Open>(null);
   const [readable, setReadable] = useState(true);
   const [compared, setCompared] = useState<Opened | null>(null);
@@ -51,14 +55,16 @@ export function Workbench(props: Props) {
   const wrong = useMemo(() => byTask(problems), [problems]);
   const changed = isChanged(draft);
   const moved = isMoved(draft);
-  useKeptDraft(user, props.dag, editable && changed);
+  const chosen = draft.selected.filter((id) => tasksOf(draft.document).some(([known]) => known === id));
+  useKeptDraft(user, dag, editable && changed);
+  useAddress(view, chosen, props.dag === null ? dag : null);
 
   const discard = useCallback(() => {
-    forget(user, props.dag);
+    forget(user, dag);
     useDraft.getState().open(props.opened, props.opened);
     setReadable(true);
     setFitKey((key) => key + 1);
-  }, [user, props.dag, props.opened]);
+  }, [user, dag, props.opened]);
   useEffect(() => {
     if (props.restored) say(t("designer.restored", { when: new Date(props.restored).toLocaleString() }), { label: t("designer.discard"), run: discard });
   }, [props.restored, say, discard]);
@@ -83,21 +89,20 @@ export function Workbench(props: Props) {
   useShortcuts(shortcuts);
 
   const saved = (id: string, number: number) => {
-    forget(user, props.dag);
+    forget(user, dag);
     setDag(id);
     setDialog(null);
-    say(t("designer.saved", { number }), { label: t("designer.to_dag"), href: dagLink(props) });
+    say(t("designer.saved", { number }), { label: t("designer.to_dag"), href: dagLink(props, id) });
   };
   const compare = (number: number | null) => {
     if (number === null || dag === null) setCompared(null);
     else openVersion(dag, number).then(setCompared, (problem: unknown) => say(String(problem)));
   };
   const add = (type: string, connected: boolean) => {
-    const [only, ...others] = draft.selected.filter((id) => tasksOf(draft.document).some(([known]) => known === id));
+    const [only, ...others] = chosen;
     addTask(type, connected && only && !others.length ? { after: only } : {});
     if (view === "text") setView("graph");
   };
-  const chosen = draft.selected.filter((id) => tasksOf(draft.document).some(([known]) => known === id));
   return (
     <div className="workbench">
       <Toolbar
@@ -129,8 +134,10 @@ export function Workbench(props: Props) {
         )}
         <section className="workbench-view" aria-label={t(`designer.view_${view}`)}>
           {view === "graph" && <CanvasView types={types} problems={wrong} editable={editable && !compared} compared={compared} fitKey={fitKey} />}
-          {view === "list" && <ListView document={draft.document} types={types} problems={wrong} selected={chosen} onSelect={draft.select} editable={editable} />}
-          {view === "text" && <TextView problems={problems} editable={editable} onReadable={setReadable} />}
+          <Suspense fallback={<Spinner />}>
+            {view === "list" && <ListView document={draft.document} types={types} problems={wrong} selected={chosen} onSelect={draft.select} editable={editable} />}
+            {view === "text" && <TextView problems={problems} editable={editable} onReadable={setReadable} />}
+          </Suspense>
         </section>
         <aside className="workbench-panel" aria-label={t("designer.panel")}>
           {chosen.length === 1 && chosen[0] && <TaskPanel key={chosen[0]} id={chosen[0]} types={types} schema={schema} problems={wrong.get(chosen[0]) ?? []} editable={editable} />}
@@ -141,24 +148,26 @@ export function Workbench(props: Props) {
       {dialog === "save" && (
         <SaveDialog dag={dag} problems={problems} onClose={() => setDialog(null)} onSaved={saved} onConflict={() => setDialog("conflict")} />
       )}
-      {dialog === "conflict" && (
-        <ConflictDialog
-          dag={dag ?? String(draft.document.id)}
-          onClose={() => setDialog(null)}
-          onRebased={(conflicts) => {
-            setDialog(null);
-            say(conflicts.length ? t("designer.rebased_with", { names: conflicts.join(", ") }) : t("designer.rebased"));
-          }}
-        />
-      )}
-      {dialog === "run" && dag && (
-        <RunDialog dag={dag} number={draft.base} unsaved={changed} runLink={(id) => props.links.run.replace("/0/", `/${id}/`)} onClose={() => setDialog(null)} />
-      )}
-      {dialog === "help" && <HelpDialog onClose={() => setDialog(null)} />}
+      <Suspense fallback={null}>
+        {dialog === "conflict" && (
+          <ConflictDialog
+            dag={dag ?? String(draft.document.id)}
+            onClose={() => setDialog(null)}
+            onRebased={(conflicts) => {
+              setDialog(null);
+              say(conflicts.length ? t("designer.rebased_with", { names: conflicts.join(", ") }) : t("designer.rebased"));
+            }}
+          />
+        )}
+        {dialog === "run" && dag && (
+          <RunDialog dag={dag} number={draft.base} unsaved={changed} runLink={(id) => props.links.run.replace("/0/", `/${id}/`)} onClose={() => setDialog(null)} />
+        )}
+        {dialog === "help" && <HelpDialog onClose={() => setDialog(null)} />}
+      </Suspense>
     </div>
   );
 }
 
-function dagLink({ dag_pk, links }: Props): string {
-  return dag_pk === null ? links.dags : links.dag.replace("/0/", `/${dag_pk}/`);
+function dagLink({ dag_pk, links }: Props, id: string): string {
+  return dag_pk === null ? `${links.dags}?q=${encodeURIComponent(id)}` : links.dag.replace("/0/", `/${dag_pk}/`);
 }

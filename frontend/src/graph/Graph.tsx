@@ -115,6 +115,7 @@ function Canvas(props: GraphProps) {
         onlyRenderVisibleElements
         elevateNodesOnSelect={false}
         proOptions={{ hideAttribution: true }}
+        ariaLabelConfig={spoken(editable)}
         aria-label={props.label ?? t("graph.label")}
       >
         <Background variant={BackgroundVariant.Dots} gap={20} size={1.2} />
@@ -124,6 +125,18 @@ function Canvas(props: GraphProps) {
       </ReactFlow>
     </div>
   );
+}
+
+/** What the canvas tells screen readers, in the page's language. */
+function spoken(editable: boolean) {
+  return {
+    "node.a11yDescription.default": t(editable ? "graph.help_node" : "graph.help_look"),
+    "node.a11yDescription.keyboardDisabled": t("graph.help_look"),
+    "node.a11yDescription.ariaLiveMessage": (moved: { direction: string; x: number; y: number }) => t("graph.moved", moved),
+    "edge.a11yDescription.default": t(editable ? "graph.help_edge" : "graph.label"),
+    "handle.ariaLabel": t("graph.handle"),
+    "minimap.ariaLabel": t("graph.minimap"),
+  };
 }
 
 function settled(changes: NodeChange<TaskFlowNode>[]): Positions | null {

@@ -12,7 +12,17 @@ let language = "en";
 /** Load the words of a language; English stands in for what is missing. */
 export async function setLanguage(code: string): Promise<void> {
   language = code.toLowerCase().startsWith("zh") ? "zh-hans" : "en";
-  words = language === "zh-hans" ? (await import("../locales/zh-hans.json")).default : english;
+  if (language === "en") {
+    words = english;
+    return;
+  }
+  const [own, server] = await Promise.all([import("../locales/zh-hans.json"), import("../locales/server.zh-hans.json")]);
+  words = { ...server.default, ...own.default };
+}
+
+/** What the server says in English (names and descriptions of fields), in the page's language where that is known. */
+export function said(text: string): string {
+  return words[text] ?? text;
 }
 
 /** The page's language, as Intl knows it. */

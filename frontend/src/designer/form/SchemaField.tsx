@@ -1,6 +1,6 @@
 import { useId } from "react";
 
-import { hasWords, t } from "../../lib/i18n";
+import { hasWords, said, t } from "../../lib/i18n";
 import { describedBy, Field } from "../../ui/Field";
 import { type Fields, isFields, type Json } from "../document";
 import { JsonInput } from "./JsonInput";
@@ -35,8 +35,9 @@ export interface ControlProps {
 export function SchemaField(props: Props) {
   const { name, schema, root, value, required, path, problemsAt } = props;
   const id = useId();
-  const shape = shapeOf(name, schema, root, value);
-  const label = hasWords(`field.${name}`) ? t(`field.${name}`) : shape.title;
+  const found = shapeOf(name, schema, root, value);
+  const shape = { ...found, hint: said(found.hint) };
+  const label = hasWords(`field.${name}`) ? t(`field.${name}`) : said(shape.title);
   const problems = problemsAt(path);
   if (shape.kind === "object") return <Nested {...props} label={label} shape={shape} />;
   const control = { id, value, onChange: props.onChange, shape, describedBy: describedBy(id, shape.hint, problems), disabled: props.disabled };
