@@ -31,7 +31,7 @@ export function GraphView({ model }: { model: RunModel }) {
     if (task) chooseTask(task, null);
   }, []);
   const selected = useMemo(() => (chosen ? [chosen] : []), [chosen]);
-  if (!positions) return <Spinner />;
+  if (!positions || !icons) return <Spinner />; // drawn once, with all that there is to draw
   return (
     <div className="run-graph">
       <Graph
@@ -78,19 +78,24 @@ function usePositions({ run, tasks }: RunModel): Positions | null {
   );
 }
 
-function useIcons(): Map<string, string> {
+function useIcons(): Map<string, string> | null {
   const types = useQuery({ queryKey: ["task-types"], queryFn: () => api.get("/task-types"), staleTime: Infinity });
-  return useMemo(() => new Map(types.data?.results.map((type) => [type.name, type.icon])), [types.data]);
+  const settled = !types.isPending;
+  return useMemo(
+    () => (settled ? new Map(types.data?.results.map((type) => [type.name, type.icon])) : null),
+    [types.data, settled],
+  );
 }
 
-function useNodes(model: RunModel, positions: Positions | null, icons: Map<string, string>): GraphNode[] {
+function useNodes(model: RunModel, positions: Positions | null, icons: Map<string, string> | null): GraphNode[] {
   const { tasks, skew } = model;
   const now = useNow(skew, tasks.some((task) => task.state === "running"));
   const shown = useFiltered(tasks);
   const all = shown.length === tasks.length;
   return useMemo(() => {
     const passed = new Set(all ? [] : shown);
-    return tasks.map((task) => nodeOf(task, positions ?? {}, icons, now, !all && !passed.has(task)));
+    if (!positions || !icons) return [];
+    return tasks.map((task) => nodeOf(task, positions, icons, now, !all && !passed.has(task)));
   }, [tasks, positions, icons, now, all, shown]);
 }
 

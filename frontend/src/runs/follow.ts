@@ -24,10 +24,10 @@ export interface Surroundings {
   idle: () => boolean;
 }
 
-export const TICK = 500;
+export const TICK = 250;
 const SLEPT_AFTER = 6_000; // our own tick did not come for so long: the machine slept
 const SILENT_AFTER = 35_000; // the server beats every 15 s
-const POLL_ACTIVE = 1_000;
+const POLL_ACTIVE = 900;
 const POLL_IDLE = 10_000;
 const STREAM_AGAIN = 60_000;
 const CLOSED = 2;

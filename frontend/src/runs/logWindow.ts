@@ -71,9 +71,12 @@ export function grownUp(window: LogWindow, piece: Piece): LogWindow {
   return { chunks, begins: piece.begins, complete, firstLine };
 }
 
-/** The window, now that its first line's number is known. */
-export function numbered(window: LogWindow, seq: number, firstLine: number): LogWindow {
-  return window.chunks[0]?.seq === seq ? { ...window, firstLine } : window;
+/** The window, now that the number of the line is known that one of its chunks begins in. */
+export function numbered(window: LogWindow, seq: number, line: number): LogWindow {
+  const place = window.chunks.findIndex((chunk) => chunk.seq === seq);
+  if (place < 0) return window;
+  const before = window.chunks.slice(0, place).reduce((sum, chunk) => sum + lineEnds(chunk.text), 0);
+  return { ...window, firstLine: line - before };
 }
 
 /** The lines of the window, in order; a line that several chunks share is one. */

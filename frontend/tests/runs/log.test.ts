@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { plainText, spansOf } from "../../src/runs/ansi";
-import { grownDown, grownUp, linesOf, type LogWindow, MOST_CHARS, opened, parsePlace, placeOf } from "../../src/runs/logWindow";
+import { grownDown, grownUp, linesOf, type LogWindow, MOST_CHARS, numbered, opened, parsePlace, placeOf } from "../../src/runs/logWindow";
 import type { LogChunk } from "../../src/runs/types";
 
 const ESC = "\x1b";
@@ -58,6 +58,12 @@ describe("a window of a log", () => {
     const all = grownDown(up, { chunks: [chunk(2, "c\n"), chunk(3, "d\n")], begins: false, complete: true, first_line: null });
     expect(linesOf(all).map((line) => [line.number, line.text])).toEqual([[1, "a"], [2, "b"], [3, "c"], [4, "d"]]);
     expect([all.begins, all.complete]).toEqual([true, true]);
+  });
+
+  it("learns its numbers from any of its chunks", () => {
+    const middle = opened({ chunks: [chunk(7, "c\n"), chunk(8, "d\n")], begins: false, complete: false, first_line: null });
+    expect(linesOf(numbered(middle, 8, 41)).map((line) => line.number)).toEqual([40, 41]);
+    expect(numbered(middle, 3, 41)).toBe(middle);
   });
 
   it("never holds more than a page can show", () => {
