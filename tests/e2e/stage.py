@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db.models import F
-from django.utils import timezone
 
 from tests.support.servers import ROOT
 from tests.support.waiting import eventually
@@ -42,6 +41,14 @@ tasks:
   collect: {type: shell, command: "echo collected"}
   book: {type: shell, command: "echo booked", depends_on: [collect]}
 """
+_PRICES = """\
+id: fetch_prices
+name: Prices
+config: {owner: data-team, tags: [hourly]}
+schedule: {cron: "5 * * * *"}
+tasks:
+  fetch: {type: shell, command: "echo 118 prices"}
+"""
 _WALK = """\
 id: slow_walk
 name: Slow walk
@@ -63,7 +70,7 @@ tasks:
 
 def set_up() -> None:
     """Publish, run, and wait until everything has come to where it is to be seen. Needs a worker with two processes."""
-    for source in (_SALES, _MONTH, _WALK, _ASK):
+    for source in (_SALES, _MONTH, _PRICES, _WALK, _ASK):
         publish.publish(source, note="the first")
     publish.publish(_SALES.replace("echo clean", "echo cleaned"), note="say what was done")
     template = (ROOT / "examples/templates/check_folder.yaml").read_text(encoding="utf-8")
@@ -73,6 +80,8 @@ def set_up() -> None:
         launch.launch("daily_sales", params={"rows": 100 + number, "exit": 3 if number in (3, 6) else 0})
     for _ in range(3):
         launch.launch("month_end")
+    for _ in range(90):
+        launch.launch("fetch_prices")
     launch.launch("release")
     eventually(lambda: not DagRun.objects.exclude(dag__dag_id="release").unfinished().exists(), 120)
     eventually(lambda: Approval.objects.exists(), 30)
@@ -82,12 +91,10 @@ def set_up() -> None:
 
 
 def _age() -> None:
-    """Let the runs have happened over the last days and hours."""
-    now = timezone.now()
+    """Let the runs have happened over the last months, days and hours, and have taken their time."""
     for number, run in enumerate(DagRun.objects.filter(ended_at__isnull=False).order_by("-id")):
-        back = timedelta(hours=number) if number < 6 else timedelta(days=3 * number)
+        back = timedelta(hours=number * 7 % 24) if number % 3 else timedelta(days=number * number % 170)
+        took = timedelta(seconds=20 + number * 13 % 40)
         times = {name: F(name) - back for name in ("created_at", "started_at", "ended_at")}
-        DagRun.objects.filter(pk=run.pk).update(
-            **times | {"ended_at": F("ended_at") - back + timedelta(seconds=7 * number)}
-        )
-    assert DagRun.objects.filter(ended_at__lte=now).exists()
+        DagRun.objects.filter(pk=run.pk).update(**times)
+        DagRun.objects.filter(pk=run.pk).update(started_at=F("started_at") - took, created_at=F("created_at") - took)

@@ -81,7 +81,7 @@ def _rows(admin: Callable[..., str]) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_every_page_is_sound_in_both_themes_and_languages(visits: Visits) -> None:
+def test_every_page(visits: Visits) -> None:
     found: list[str] = []
     first = visits(workers=1)
     stage.set_up()

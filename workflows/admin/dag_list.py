@@ -25,7 +25,7 @@ from workflows.models import Dag, DagRun, Schedule
 
 KEPT = 20  # runs that the figures are of
 STRIP = 10
-_WIDTH, _HEIGHT = 72, 20
+_WIDTH, _HEIGHT = 56, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
