@@ -216,7 +216,7 @@ def test_list_graph_and_text_are_one_draft(visits: Visits) -> None:
     is_valid(page)
     save(page, "as text")
     page.get_by_text("Version 2 is saved").wait_for()
-    assert version(2).source == more
+    assert version(2).source == publish.export(version(2)) == more
     assert version(2).content_hash == formats.content_hash(formats.load(more).data)
 
 
@@ -282,6 +282,7 @@ def test_versions_are_compared_on_the_graph(visits: Visits) -> None:
     page.get_by_label("Compare with").select_option("1")
     page.locator('[data-task="second"].is-removed').wait_for()
     page.locator('[data-task="other"].is-added').wait_for()
+    page.get_by_role("list", name="v1").get_by_text("removed").wait_for()
 
 
 @pytest.mark.parametrize(("language", "dark"), [("en", False), ("zh", True)])

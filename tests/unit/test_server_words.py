@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,3 +35,8 @@ def test_each_hint_and_each_problem_has_its_chinese_words() -> None:
     said = {text for text in texts if text and not text.startswith(SHORTHANDS)}
     assert not said - set(words)
     assert not {f"problem.{code}" for code in CODES} - set(words)
+
+
+def test_each_task_type_has_its_picture() -> None:
+    source = (WORDS.parents[1] / "ui/Icon.tsx").read_text()
+    assert not {each.icon for each in registry.types().values() if not re.search(rf'[ "]{each.icon}"?: [A-Z]', source)}

@@ -72,6 +72,15 @@ export function CanvasView({ types, problems, editable, compared, fitKey }: Prop
         fitKey={fitKey}
         label={t("graph.label")}
       >
+        {compared && (
+          <ul className="canvas-legend" aria-label={t("designer.version", { number: compared.base })}>
+            {(["added", "changed", "removed"] as const).map((mark) => (
+              <li key={mark} className={`is-${mark}`}>
+                {t(`designer.mark_${mark}`)}
+              </li>
+            ))}
+          </ul>
+        )}
         {nodes.length === 0 && <p className="canvas-empty">{t("designer.empty")}</p>}
       </Graph>
       {adding && (

@@ -2,11 +2,12 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useId, useState } from "react";
 
 import { ApiError, type Problem } from "../lib/api";
-import { t } from "../lib/i18n";
+import { hasWords, t } from "../lib/i18n";
 import { Button } from "../ui/Button";
 import { Dialog } from "../ui/Dialog";
 import { ErrorNote } from "../ui/ErrorNote";
 import { Field } from "../ui/Field";
+import { equal } from "./document";
 import { marksOf } from "./marks";
 import { placesOf } from "./places";
 import { wordsOf } from "./problems";
@@ -28,7 +29,12 @@ export function SaveDialog({ dag, problems, onClose, onSaved, onConflict }: Prop
   const [note, setNote] = useState("");
   const queries = useQueryClient();
   const { document, published } = useDraft();
-  const counts = summary(marksOf(published.document, document).tasks.values());
+  const settings = [...new Set([...Object.keys(document), ...Object.keys(published.document)])]
+    .filter((name) => name !== "tasks" && !equal(document[name], published.document[name]))
+    .map((name) => (hasWords(`field.${name}`) ? t(`field.${name}`) : name));
+  const counts = [summary(marksOf(published.document, document).tasks.values()), settings.length > 0 && t("designer.settings_changed", { names: settings.join(", ") })]
+    .filter(Boolean)
+    .join(" · ");
   const save = useMutation({
     mutationFn: async () => {
       const { document: doc, positions, source, base } = useDraft.getState();

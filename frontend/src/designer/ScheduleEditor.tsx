@@ -79,7 +79,7 @@ function NextRuns({ spec }: { spec: Fields }) {
   });
   if (!data?.valid || !data.upcoming.length) return null;
   const zone = typeof settled.timezone === "string" ? settled.timezone : "UTC";
-  const format = new Intl.DateTimeFormat(locale(), { dateStyle: "full", timeStyle: "short", timeZone: zone });
+  const format = new Intl.DateTimeFormat(locale(), { weekday: "short", year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZone: zone });
   return (
     <div className="next-runs" aria-live="polite">
       <p className="ui-hint">

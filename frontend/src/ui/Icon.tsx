@@ -1,26 +1,21 @@
 /** Pictures by their lucide names, which the server uses for its task types. */
 
 import {
-  ArrowRight, Ban, Bell, Box, Braces, CalendarClock, Check, ChevronDown, ChevronRight, Circle, CircleCheck,
-  CircleDashed, CircleHelp, CircleX, ClipboardPaste, Clock, CodeXml, Container, Copy, Database, Download, Eye,
-  FileCode, GitCompare, Globe, GripVertical, Hourglass, Keyboard, Layers, LeafyGreen, Link2, List, ListTree,
-  LoaderCircle, Lock, Maximize, Minus, Network, Pause, Play, Plus, Redo2, RotateCcw, Save, Search, SkipForward,
-  Split, Square, Terminal, Timer, Trash2, TriangleAlert, Undo2, UserCheck, WandSparkles, Workflow, X,
-  type LucideIcon,
+  Ban, Box, Check, Circle, CircleCheck, CircleDashed, CircleHelp, CircleX, ClipboardPaste, Clock, Code, Copy,
+  Database, Globe, Hourglass, Keyboard, LeafyGreen, List, ListTree, LoaderCircle, Maximize, Minus, Pause, Play,
+  Plus, Redo2, RotateCcw, Save, Search, SkipForward, Split, Square, Terminal, Trash2, TriangleAlert, Undo2,
+  UserCheck, WandSparkles, Workflow, type LucideIcon,
 } from "lucide-react";
 
 const ICONS: Record<string, LucideIcon> = {
-  "arrow-right": ArrowRight, ban: Ban, bell: Bell, box: Box, braces: Braces, "calendar-clock": CalendarClock,
-  check: Check, "chevron-down": ChevronDown, "chevron-right": ChevronRight, circle: Circle,
-  "circle-check": CircleCheck, "circle-dashed": CircleDashed, "circle-help": CircleHelp, "circle-x": CircleX,
-  "clipboard-paste": ClipboardPaste, clock: Clock, "code-xml": CodeXml, container: Container, copy: Copy,
-  database: Database, download: Download, eye: Eye, "file-code": FileCode, "git-compare": GitCompare, globe: Globe,
-  "grip-vertical": GripVertical, hourglass: Hourglass, keyboard: Keyboard, layers: Layers,
-  "leafy-green": LeafyGreen, "link-2": Link2, list: List, "list-tree": ListTree, "loader-circle": LoaderCircle,
-  lock: Lock, maximize: Maximize, minus: Minus, network: Network, pause: Pause, play: Play, plus: Plus,
-  "redo-2": Redo2, "rotate-ccw": RotateCcw, save: Save, search: Search, "skip-forward": SkipForward, split: Split,
-  square: Square, terminal: Terminal, timer: Timer, "trash-2": Trash2, "triangle-alert": TriangleAlert,
-  "undo-2": Undo2, "user-check": UserCheck, "wand-sparkles": WandSparkles, workflow: Workflow, x: X,
+  ban: Ban, box: Box, check: Check, circle: Circle, "circle-check": CircleCheck, "circle-dashed": CircleDashed,
+  "circle-help": CircleHelp, "circle-x": CircleX, "clipboard-paste": ClipboardPaste, clock: Clock, code: Code,
+  copy: Copy, database: Database, globe: Globe, hourglass: Hourglass, keyboard: Keyboard, "leafy-green": LeafyGreen,
+  list: List, "list-tree": ListTree, "loader-circle": LoaderCircle, maximize: Maximize, minus: Minus, pause: Pause,
+  play: Play, plus: Plus, "redo-2": Redo2, "rotate-ccw": RotateCcw, save: Save, search: Search,
+  "skip-forward": SkipForward, split: Split, square: Square, terminal: Terminal, "trash-2": Trash2,
+  "triangle-alert": TriangleAlert, "undo-2": Undo2, "user-check": UserCheck, "wand-sparkles": WandSparkles,
+  workflow: Workflow,
 };
 
 /** One picture; the text beside it says the same, so screen readers pass over it. */
