@@ -14,6 +14,7 @@ from api.documents import DocumentResource
 from api.events import EventResource
 from api.explain import ExplainResource
 from api.hooks import HookResource, HookSecretResource
+from api.inputs import InputsResource
 from api.layouts import LayoutResource
 from api.log_lines import LogSearch
 from api.logs import LogDownload, LogResource
@@ -153,6 +154,11 @@ v1: list[URLPattern | URLResolver] = [
         "runs/<row_id:run_id>/tasks/<task_id:task_id>/attempts",
         TaskResource.as_view({"get": "attempts"}),
         name="task-attempts",
+    ),
+    path(
+        "runs/<row_id:run_id>/tasks/<task_id:task_id>/inputs",
+        InputsResource.as_view({"get": "retrieve"}),
+        name="task-inputs",
     ),
     path(
         "runs/<row_id:run_id>/tasks/<task_id:task_id>/explain",

@@ -118,6 +118,8 @@ def test_a_failure_is_found_in_its_log_and_run_again_from_there(visits: Visits, 
     page.get_by_test_id("do-it").click()
     wait_run(page, "success")
     wait_task(page, "score", "success")
+    page.get_by_role("tab", name="Inputs").click()
+    page.locator(".task-inputs", has_text=f"if [ -e {tmp_path / 'broken'} ]").wait_for()
     page.get_by_role("tab", name="Attempts").click()
     page.locator(".attempts li").nth(1).wait_for()
     assert page.locator(".attempts [data-state]").evaluate_all("all => all.map(e => e.dataset.state)") == [

@@ -1033,6 +1033,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/tasks/{task_id}/inputs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The parameters of a task, rendered now as a worker would render them. They are not kept when it runs. */
+        get: operations["runs_tasks_inputs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/tasks/{task_id}/logs": {
         parameters: {
             query?: never;
@@ -1766,6 +1783,19 @@ export interface components {
         HookSecret: {
             url: string;
             secret: string;
+        };
+        /** @description Parameters of a task. */
+        Inputs: {
+            /** @description As in the document. */
+            written: {
+                [key: string]: unknown;
+            };
+            /** @description With what the run was given and what the upstreams have given up to now. */
+            rendered: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Why they cannot be rendered, if they cannot. */
+            problem: string;
         };
         /**
          * @description * `task` - task
@@ -2844,6 +2874,7 @@ export type Grid = components['schemas']['Grid'];
 export type GridRun = components['schemas']['GridRun'];
 export type HookRun = components['schemas']['HookRun'];
 export type HookSecret = components['schemas']['HookSecret'];
+export type Inputs = components['schemas']['Inputs'];
 export type KindEnum = components['schemas']['KindEnum'];
 export type LastRun = components['schemas']['LastRun'];
 export type Layout = components['schemas']['Layout'];
@@ -5213,6 +5244,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    runs_tasks_inputs: {
+        parameters: {
+            query?: {
+                /** @description Left out: the current attempt. */
+                attempt?: number;
+                /** @description -1 for a task that is not mapped. */
+                map_index?: number;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Inputs"];
                 };
             };
             /** @description A problem */

@@ -8,6 +8,8 @@ import { type Action, ActionDialog } from "./ActionDialog";
 import { chooseTask, setAddress, useParam } from "./address";
 import { Attempts } from "./Attempts";
 import { ExplainTask } from "./Explain";
+import { Inputs } from "./Inputs";
+import { Json } from "./Json";
 import { LogViewer } from "./LogViewer";
 import type { RunModel } from "./reducer";
 import type { RunProps } from "./RunPage";
@@ -61,7 +63,7 @@ export function TaskPanel({ model, task, props, onDone }: Props) {
 }
 
 function tabsOf(props: RunProps, task: TaskPicture): { id: string; label: string }[] {
-  const names = ["log", "attempts", "output", "why"].filter((name) => name !== "log" || (props.permissions.logs && task.id > 0));
+  const names = ["log", "attempts", "inputs", "output", "why"].filter((name) => name !== "log" || (props.permissions.logs && task.id > 0));
   return names.map((id) => ({ id, label: t(`run.tab.${id}`) }));
 }
 
@@ -76,6 +78,7 @@ function Body({ tab, run, task, item }: { tab: string; run: number; task: TaskPi
   const settled = item < 0 && FINAL.has(task.state);
   if (tab === "log") return <LogViewer key={key} run={run} task={task.task_id} mapIndex={item} attempt={attempt} moving={!settled} />;
   if (tab === "attempts") return <Attempts run={run} task={task} mapIndex={item} />;
+  if (tab === "inputs") return <Inputs run={run} task={task} mapIndex={item} attempt={attempt} />;
   if (tab === "why") return <ExplainTask run={run} task={task.task_id} mapIndex={item} state={task.state} />;
   return <Output run={run} task={task} mapIndex={item} />;
 }
@@ -94,10 +97,6 @@ function Output({ run, task, mapIndex }: { run: number; task: TaskPicture; mapIn
       {output === null || output === undefined ? <p className="ui-muted">{t("run.no_output")}</p> : <Json title={t("run.tab.output")} value={output} />}
     </>
   );
-}
-
-function Json({ title, value }: { title: string; value: unknown }) {
-  return <pre className="task-json" tabIndex={0} aria-label={title}>{JSON.stringify(value, null, 2)}</pre>;
 }
 
 function Items({ task, item }: { task: TaskPicture; item: number }) {
