@@ -4,7 +4,7 @@ import {
   Ban, Box, Check, Circle, CircleCheck, CircleDashed, CircleHelp, CircleX, ClipboardPaste, Clock, Code, Copy,
   Database, Globe, Hourglass, Keyboard, LeafyGreen, List, ListTree, LoaderCircle, Maximize, Minus, Pause, Play,
   Plus, Redo2, RotateCcw, Save, Search, SkipForward, Split, Square, Terminal, Trash2, TriangleAlert, Undo2,
-  UserCheck, WandSparkles, Workflow, type LucideIcon,
+  UserCheck, WandSparkles, Workflow, X, type LucideIcon,
 } from "lucide-react";
 
 const ICONS: Record<string, LucideIcon> = {
@@ -15,7 +15,7 @@ const ICONS: Record<string, LucideIcon> = {
   play: Play, plus: Plus, "redo-2": Redo2, "rotate-ccw": RotateCcw, save: Save, search: Search,
   "skip-forward": SkipForward, split: Split, square: Square, terminal: Terminal, "trash-2": Trash2,
   "triangle-alert": TriangleAlert, "undo-2": Undo2, "user-check": UserCheck, "wand-sparkles": WandSparkles,
-  workflow: Workflow,
+  workflow: Workflow, x: X,
 };
 
 /** One picture; the text beside it says the same, so screen readers pass over it. */
