@@ -173,6 +173,19 @@ def drop_in_the_void(page: Page, task: str, right: int, down: int) -> None:
     page.mouse.up()
 
 
+def test_a_new_dag_does_not_fall_on_another(visits: Visits) -> None:
+    visit = visits()
+    publish.publish(SOURCE.replace("drawn", "my_dag"))
+    page = visit.log_in("root")
+    page.goto(f"{visit.url}/admin/workflows/dag/designer/")
+    page.get_by_role("button", name="Shell", exact=True).click()
+    page.get_by_label("Command", exact=True).fill("true")
+    is_valid(page)
+    save(page, "")
+    page.get_by_role("alert").get_by_text("There is a DAG of this id already").wait_for()
+    assert DagVersion.objects.count() == 1
+
+
 def test_problems_are_on_the_nodes_and_undo_takes_them_away(visits: Visits) -> None:
     visit = visits()
     publish.publish(SOURCE)

@@ -70,6 +70,7 @@ export function CanvasView({ types, problems, editable, compared, fitKey }: Prop
         onDropType={editable ? drop : undefined}
         onOpen={focusPanel}
         fitKey={fitKey}
+        reveal={selected.length === 1 ? selected[0] : null}
         label={t("graph.label")}
       >
         {compared && (

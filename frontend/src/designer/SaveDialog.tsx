@@ -49,7 +49,7 @@ export function SaveDialog({ dag, problems, onClose, onSaved, onConflict }: Prop
       onSaved(answer.dag_id, answer.current_version);
     },
     onError: (error) => {
-      if (error instanceof ApiError && error.code === "version_conflict") onConflict();
+      if (dag !== null && isConflict(error)) onConflict();
     },
   });
   const submit = (event: FormEvent) => {
@@ -74,7 +74,7 @@ export function SaveDialog({ dag, problems, onClose, onSaved, onConflict }: Prop
           <input id={`${id}-note`} className="ui-input" value={note} maxLength={500} autoFocus onChange={(event) => setNote(event.target.value)} />
         </Field>
         {problems.length > 0 && <p className="ui-problems">{t("designer.mend_first", { count: problems.length })}</p>}
-        {save.error && <ErrorNote error={save.error} />}
+        {save.error && <ErrorNote error={dag === null && isConflict(save.error) ? new Error(t("designer.id_taken")) : save.error} />}
         <ul className="ui-problems">
           {refused.map((problem) => (
             <li key={problem.path + problem.code}>
@@ -85,6 +85,10 @@ export function SaveDialog({ dag, problems, onClose, onSaved, onConflict }: Prop
       </form>
     </Dialog>
   );
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof ApiError && error.code === "version_conflict";
 }
 
 function summary(marks: Iterable<string>): string {

@@ -2,7 +2,7 @@
 
 import {
   applyNodeChanges, Background, BackgroundVariant, type Connection, ConnectionMode, type Edge, type EdgeChange, type FinalConnectionState, MiniMap, type NodeChange,
-  ReactFlow, ReactFlowProvider, useReactFlow,
+  ReactFlow, ReactFlowProvider, useReactFlow, useStoreApi,
 } from "@xyflow/react";
 import "@xyflow/react/dist/style.css";
 import { type DragEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
@@ -37,6 +37,8 @@ export interface GraphProps {
   fitKey?: string | number;
   /** Bring this node into view when it changes. */
   focus?: string | null;
+  /** Move to this node when it is out of sight. */
+  reveal?: string | null;
   /** Where to begin, instead of showing all; and where the reader went. */
   viewport?: Viewport | null;
   onViewport?: (viewport: Viewport) => void;
@@ -65,6 +67,7 @@ function Canvas(props: GraphProps) {
   const drawn = useRef<Edge[]>([]);
   const lines = useMemo(() => (drawn.current = mergedEdges(edges, drawn.current, chosen, editable)), [edges, chosen, editable]);
   useViewport(props);
+  useReveal(props);
 
   const choose = useCallback(
     (changes: (NodeChange<TaskFlowNode> | EdgeChange)[]) => {
@@ -137,6 +140,24 @@ function spoken(editable: boolean) {
     "handle.ariaLabel": t("graph.handle"),
     "minimap.ariaLabel": t("graph.minimap"),
   };
+}
+
+/** Move the canvas when the node to reveal is not in it; the zoom stays. */
+function useReveal({ nodes, reveal }: GraphProps) {
+  const { getViewport, setCenter } = useReactFlow();
+  const store = useStoreApi();
+  const node = useMemo(() => (reveal ? nodes.find((each) => each.id === reveal) : undefined), [nodes, reveal]);
+  const at = useRef(node);
+  at.current = node;
+  const known = node !== undefined;
+  useEffect(() => {
+    if (!at.current) return;
+    const { x, y, zoom } = getViewport();
+    const { width, height } = store.getState();
+    const [left, top] = [at.current.x * zoom + x, at.current.y * zoom + y];
+    const inside = left >= 0 && top >= 0 && left + NODE_WIDTH * zoom <= width && top + NODE_HEIGHT * zoom <= height;
+    if (!inside && width > 0) void setCenter(at.current.x + NODE_WIDTH / 2, at.current.y + NODE_HEIGHT / 2, { zoom, duration: 150 });
+  }, [reveal, known, getViewport, setCenter, store]);
 }
 
 function settled(changes: NodeChange<TaskFlowNode>[]): Positions | null {
