@@ -15,7 +15,7 @@ from workflows.engine import layouts, publish
 from workflows.models import Dag, DagRun, DagVersion
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import FloatRect, Locator, Page
 
 SOURCE = """\
 # about it
@@ -129,7 +129,7 @@ def test_draw_by_mouse_run_and_see_it_end(visits: Visits) -> None:
     page.get_by_role("dialog").get_by_label("Find a type").fill("shell")
     page.keyboard.press("Enter")
     page.get_by_label("Command", exact=True).fill("echo two")
-    middle = page.locator(".react-flow__edge-interaction").bounding_box()
+    middle = at_rest(page.locator(".react-flow__edge-interaction"))
     canvas = pane.bounding_box()
     assert middle
     assert canvas
@@ -153,6 +153,19 @@ def test_draw_by_mouse_run_and_see_it_end(visits: Visits) -> None:
     page.get_by_role("button", name="Start the run").click()
     page.wait_for_url("**/dagrun/**")
     eventually(lambda: DagRun.objects.get().state == "success", 40)
+
+
+def at_rest(drawn: Locator) -> FloatRect:
+    """Where something is, once it stands still."""
+    seen: list[FloatRect | None] = [None]
+
+    def stands() -> bool:
+        seen.append(drawn.bounding_box())
+        return seen[-1] is not None and seen[-1] == seen[-2]
+
+    eventually(stands, every=0.2)
+    assert seen[-1]
+    return seen[-1]
 
 
 def add_parameter(page: Page, name: str, default: str) -> None:

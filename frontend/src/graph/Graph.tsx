@@ -154,8 +154,8 @@ function useReveal({ nodes, reveal }: GraphProps) {
     if (!at.current) return;
     const { x, y, zoom } = getViewport();
     const { width, height } = store.getState();
-    const [left, top] = [at.current.x * zoom + x, at.current.y * zoom + y];
-    const inside = left >= 0 && top >= 0 && left + NODE_WIDTH * zoom <= width && top + NODE_HEIGHT * zoom <= height;
+    const [across, down] = [(at.current.x + NODE_WIDTH / 2) * zoom + x, (at.current.y + NODE_HEIGHT / 2) * zoom + y];
+    const inside = across >= 0 && down >= 0 && across <= width && down <= height;
     if (!inside && width > 0) void setCenter(at.current.x + NODE_WIDTH / 2, at.current.y + NODE_HEIGHT / 2, { zoom, duration: 150 });
   }, [reveal, known, getViewport, setCenter, store]);
 }
