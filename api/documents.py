@@ -15,8 +15,8 @@ from api import errors
 from api.closed import Closed
 from api.fields import ExactTextField, values_of
 from workflows.conf import conf
-from workflows.core import compiler
-from workflows.core.errors import InvalidDocument
+from workflows.core import compiler, formats
+from workflows.core.errors import InvalidDocument, Problem
 from workflows.core.parse import Parsed
 from workflows.core.plan import Plan
 from workflows.core.schema import document_schema
@@ -44,6 +44,25 @@ class GivenDocumentSerializer(serializers.Serializer[Any]):
         if "document" in attrs and "format" in attrs:
             raise serializers.ValidationError({"format": "Goes with `source` only."}, code="one_of")
         return attrs
+
+
+class ConvertSerializer(GivenDocumentSerializer):
+    """A document, and the format to write it in."""
+
+    to = serializers.ChoiceField(
+        choices=[("yaml", "YAML"), ("json", "JSON")], required=False, help_text="Left out: as it was given."
+    )
+
+
+class ConvertedSerializer(serializers.Serializer[Any]):
+    """A document in both of its forms."""
+
+    document = serializers.DictField()
+    source = serializers.CharField(  # type: ignore[assignment]
+        help_text="Byte for byte as it was given, if the format stays."
+    )
+    format = serializers.ChoiceField(choices=[("yaml", "YAML"), ("json", "JSON")])
+    content_hash = serializers.CharField()
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
@@ -121,6 +140,7 @@ class DocumentResource(Closed, ViewSet):
     needs: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "validate": ("workflows.view_dag",),
         "explain": ("workflows.view_dag",),
+        "convert": ("workflows.view_dag",),
         "json_schema": ("workflows.view_dag",),
     }
 
@@ -130,6 +150,25 @@ class DocumentResource(Closed, ViewSet):
         parsed = check(values_of(GivenDocumentSerializer, request))
         valid = parsed.spec is not None and not parsed.problems
         return Response({"valid": valid, "problems": errors.rows(parsed.problems)})
+
+    @extend_schema(operation_id="documents_convert", request=ConvertSerializer, responses=ConvertedSerializer)
+    def convert(self, request: Request) -> Response:
+        """A document as data, as text, and its content hash. It has to be readable; it need not be valid."""
+        given = values_of(ConvertSerializer, request)
+        source, wanted = source_of(given), given.get("to")
+        text, used = publish.text_of(source, given.get("format"))
+        data = formats.load(text, format=used, max_bytes=conf.MAX_DOCUMENT_BYTES).data
+        if not isinstance(data, dict):
+            raise InvalidDocument((Problem(code="wrong_type", path="", message="must be a mapping"),))
+        chosen = wanted or used
+        return Response(
+            {
+                "document": data,
+                "source": text if chosen == used and isinstance(source, str) else formats.dump(data, chosen),
+                "format": chosen,
+                "content_hash": formats.content_hash(data),
+            }
+        )
 
     @extend_schema(operation_id="documents_explain", request=GivenDocumentSerializer, responses=ExplainedSerializer)
     def explain(self, request: Request) -> Response:

@@ -42,6 +42,7 @@ class RunIsOver(CeleriacError):
 STATUS_OF: Mapping[type[CeleriacError], tuple[HTTPStatus, str]] = {
     core.UnknownDag: (HTTPStatus.NOT_FOUND, "unknown_dag"),
     core.UnknownVersion: (HTTPStatus.NOT_FOUND, "unknown_version"),
+    core.VersionConflict: (HTTPStatus.CONFLICT, "version_conflict"),
     core.UnknownRun: (HTTPStatus.NOT_FOUND, "unknown_run"),
     core.DagHasRuns: (HTTPStatus.CONFLICT, "dag_has_runs"),
     core.RunGoesOn: (HTTPStatus.CONFLICT, "run_goes_on"),

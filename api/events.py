@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connection
+from django.http import HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.exceptions import APIException, NotAcceptable
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from api import feed
 from api.closed import Closed
 from api.fields import MAX_INT, Query, UtcDateTimeField
+from api.pagination import whole_number
+from workflows.conf import conf
 from workflows.core.errors import UnknownRun
 from workflows.core.states import RunState
 from workflows.engine import queries
+from workflows.engine.following import Followed
+from workflows.engine.queries import EventRow
 from workflows.models import DagRun
+
+STREAM = "text/event-stream"
+LAST_ID = "Last-Event-ID"
 
 
 class EventSerializer(serializers.Serializer[Any]):
@@ -35,6 +50,7 @@ class EventSerializer(serializers.Serializer[Any]):
     at = UtcDateTimeField()
 
 
+@extend_schema_serializer(many=False)
 class EventsSerializer(serializers.Serializer[Any]):
     """Events since a sequence number."""
 
@@ -59,26 +75,82 @@ class EventQuery(Query):
     )
 
 
+class EventStream(BaseRenderer):
+    """Lets a client ask for a stream; what is sent then is not rendered by REST framework."""
+
+    media_type = STREAM
+    format = "stream"
+    charset = None
+
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
+        """Nothing comes here: streams and problems are whole responses."""
+        return b""
+
+
+class TooManyStreams(APIException):
+    """Every stream that this process may have open is: poll, or try again."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_code = "too_many_streams"
+    default_detail = "Too many event streams are open here: ask without a stream, or try again."
+    wait = 30
+
+
 class EventResource(Closed, ViewSet):
     """Events of one run."""
 
     needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"list": ("workflows.view_event",)}
+    renderer_classes: Any = [JSONRenderer, EventStream]
 
-    @extend_schema(operation_id="runs_events", parameters=[EventQuery], responses=EventsSerializer)
-    def list(self, request: Request, run_id: int) -> Response:
+    @extend_schema(
+        operation_id="runs_events",
+        parameters=[
+            EventQuery,
+            OpenApiParameter(
+                LAST_ID,
+                OpenApiTypes.INT64,
+                OpenApiParameter.HEADER,
+                description="Of a stream: goes before `since`. Browsers send it when they connect again.",
+            ),
+        ],
+        responses={(200, "application/json"): EventsSerializer, (200, STREAM): OpenApiTypes.STR},
+    )
+    def list(self, request: Request, run_id: int) -> HttpResponseBase:
         """Events after `since`, in order: none is missed and none is told twice.
 
-        The last event of the run itself says how it ended.
+        The last event of the run itself says how it ended. Asked for as `text/event-stream`, the answer stays open, and
+        each message is what a page is otherwise, with `next_since` as its id; that needs an ASGI server.
         """
         asked = EventQuery.of(request)
         state = DagRun.objects.filter(pk=run_id).values_list("state", flat=True).first()
         if state is None:
             raise UnknownRun(run_id=run_id)
+        if getattr(request.accepted_renderer, "media_type", "") == STREAM:
+            return _stream(request, run_id, asked["since"])
         events = queries.events_since(run_id, asked["since"], limit=asked["limit"])
-        return Response(
-            {
-                "events": EventSerializer(events, many=True).data,
-                "next_since": events[-1].seq if events else asked["since"],
-                "run_state": state,
-            }
-        )
+        return Response(_page(events, asked["since"], state))
+
+
+def _page(events: Sequence[EventRow], since: int, state: str) -> dict[str, Any]:
+    return {
+        "events": EventSerializer(events, many=True).data,
+        "next_since": events[-1].seq if events else since,
+        "run_state": state,
+    }
+
+
+def _message(news: Followed) -> dict[str, Any]:
+    """A page, and where it begins: a client that is elsewhere has missed something."""
+    return {"since": news.since, **_page(news.events, news.since, news.run_state)}
+
+
+def _stream(request: Request, run_id: int, since: int) -> StreamingHttpResponse:
+    if not isinstance(request._request, ASGIRequest):
+        raise NotAcceptable("Streams need an ASGI server: ask for application/json, again and again.")
+    if feed.open_streams() >= conf.EVENT_STREAMS:
+        raise TooManyStreams
+    since = whole_number(request.headers.get(LAST_ID, str(since)), LAST_ID, least=0)
+    if not connection.in_atomic_block:
+        connection.close()  # this thread's; else it would be held for as long as the stream is open
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingHttpResponse(feed.stream(run_id, since, _message), content_type=STREAM, headers=headers)

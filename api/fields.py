@@ -68,3 +68,15 @@ def values_of(serializer: type[serializers.Serializer[Any]], request: Request) -
     body.is_valid(raise_exception=True)
     data: dict[str, Any] = body.validated_data
     return data
+
+
+_FAR = 1_000_000  # pixels: nobody draws further out
+
+
+class PositionField(serializers.ListField):
+    """A place on the canvas: x and y in pixels."""
+
+    child = serializers.FloatField(min_value=-_FAR, max_value=_FAR)
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(min_length=2, max_length=2, **more)

@@ -265,11 +265,16 @@ def _rows() -> QuerySet[DagRun]:
     return related.defer(*heavy("version"), "parent__output", "parent__message")
 
 
-def _shown(run_id: int, code: int = status.HTTP_200_OK, headers: Mapping[str, str] | None = None) -> Response:
+def found_run(run_id: int) -> DagRun:
+    """A run with what its serializers show. Raises UnknownRun."""
     run = _rows().filter(pk=run_id).first()
     if run is None:
         raise UnknownRun(run_id=run_id)
-    return Response(RunDetailSerializer(run).data, status=code, headers=dict(headers or {}))
+    return run
+
+
+def _shown(run_id: int, code: int = status.HTTP_200_OK, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(RunDetailSerializer(found_run(run_id)).data, status=code, headers=dict(headers or {}))
 
 
 def _refuse_if_over(run_id: int, *, unless: RunState | None = None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.http import Http404
+from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -42,7 +43,7 @@ class TaskTypeResource(Closed, ViewSet):
         "retrieve": ("workflows.view_dag",),
     }
 
-    @extend_schema(operation_id="task_types_list", responses=TaskTypesSerializer)
+    @extend_schema(operation_id="task_types_list", responses=forced_singular_serializer(TaskTypesSerializer))  # type: ignore[no-untyped-call]
     def list(self, request: Request) -> Response:
         """Every task type of this installation."""
         return Response({"results": [_shown(found) for found in registry.types().values()]})

@@ -14,9 +14,13 @@ from api.documents import DocumentResource
 from api.events import EventResource
 from api.explain import ExplainResource
 from api.hooks import HookResource, HookSecretResource
+from api.inputs import InputsResource
+from api.layouts import LayoutResource
+from api.log_lines import LogSearch
 from api.logs import LogDownload, LogResource
 from api.metrics import MetricsResource
 from api.nodes import NodeResource
+from api.pictures import PictureResource
 from api.pools import PoolResource
 from api.runs import RunResource
 from api.schedules import ScheduleResource
@@ -119,7 +123,14 @@ v1: list[URLPattern | URLResolver] = [
         name="version-explain",
     ),
     path("dags/<dag_id:dag_id>/diff", DifferenceResource.as_view({"get": "compare"}), name="dag-diff"),
+    path("dags/<dag_id:dag_id>/grid", PictureResource.as_view({"get": "grid"}), name="dag-grid"),
     path("dags/<dag_id:dag_id>/params-schema", VersionResource.as_view({"get": "params_schema"}), name="params-schema"),
+    path(
+        "dags/<dag_id:dag_id>/versions/<number:number>/layout",
+        LayoutResource.as_view({"get": "retrieve", "put": "update"}),
+        name="version-layout",
+    ),
+    path("documents/convert", DocumentResource.as_view({"post": "convert"}), name="documents-convert"),
     path("documents/validate", DocumentResource.as_view({"post": "validate"}), name="documents-validate"),
     path("documents/explain", DocumentResource.as_view({"post": "explain"}), name="documents-explain"),
     path("documents/schema", DocumentResource.as_view({"get": "json_schema"}), name="documents-schema"),
@@ -134,6 +145,8 @@ v1: list[URLPattern | URLResolver] = [
     path("runs/<row_id:run_id>/clear", SurgeryResource.as_view({"post": "clear"}), name="run-clear"),
     path("runs/<row_id:run_id>/mark", SurgeryResource.as_view({"post": "mark"}), name="run-mark"),
     path("runs/<row_id:run_id>/events", EventResource.as_view({"get": "list"}), name="run-events"),
+    path("runs/<row_id:run_id>/snapshot", PictureResource.as_view({"get": "snapshot"}), name="run-snapshot"),
+    path("runs/<row_id:run_id>/estimate", PictureResource.as_view({"get": "estimate"}), name="run-estimate"),
     path("runs/<row_id:run_id>/explain", ExplainResource.as_view({"get": "run"}), name="run-explain"),
     path("runs/<row_id:run_id>/tasks", TaskResource.as_view({"get": "list"}), name="tasks"),
     path("runs/<row_id:run_id>/tasks/<task_id:task_id>", TaskResource.as_view({"get": "retrieve"}), name="task"),
@@ -141,6 +154,11 @@ v1: list[URLPattern | URLResolver] = [
         "runs/<row_id:run_id>/tasks/<task_id:task_id>/attempts",
         TaskResource.as_view({"get": "attempts"}),
         name="task-attempts",
+    ),
+    path(
+        "runs/<row_id:run_id>/tasks/<task_id:task_id>/inputs",
+        InputsResource.as_view({"get": "retrieve"}),
+        name="task-inputs",
     ),
     path(
         "runs/<row_id:run_id>/tasks/<task_id:task_id>/explain",
@@ -151,6 +169,11 @@ v1: list[URLPattern | URLResolver] = [
         "runs/<row_id:run_id>/tasks/<task_id:task_id>/logs",
         LogResource.as_view({"get": "list"}),
         name="task-logs",
+    ),
+    path(
+        "runs/<row_id:run_id>/tasks/<task_id:task_id>/logs/search",
+        LogSearch.as_view({"get": "search"}),
+        name="task-logs-search",
     ),
     path(
         "runs/<row_id:run_id>/tasks/<task_id:task_id>/logs/download",

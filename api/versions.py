@@ -102,12 +102,12 @@ class VersionResource(Resource[DagVersion]):
     @extend_schema(responses=VersionDetailSerializer)
     def retrieve(self, request: Request, dag_id: str, number: int) -> Response:
         """One version with its document."""
-        return Response(VersionDetailSerializer(_one(dag_id, number, "document", "plan")).data)
+        return Response(VersionDetailSerializer(one_version(dag_id, number, "document", "plan")).data)
 
     @extend_schema(operation_id="dags_versions_explain", responses=ExplainedSerializer)
     def explain(self, request: Request, dag_id: str, number: int) -> Response:
         """The plan of a version: levels, critical path, canvases, queues, message bytes."""
-        return Response(explained(plans.plan_of(_one(dag_id, number, *HEAVY).pk)))
+        return Response(explained(plans.plan_of(one_version(dag_id, number, *HEAVY).pk)))
 
     @extend_schema(operation_id="dags_params_schema", parameters=[SchemaQuery], responses={200: dict[str, Any]})
     def params_schema(self, request: Request, dag_id: str) -> Response:
@@ -117,7 +117,7 @@ class VersionResource(Resource[DagVersion]):
         `x-default-template` a default as it was written.
         """
         number = SchemaQuery.of(request).get("version")
-        version = _one(dag_id, number, *HEAVY) if number is not None else _current(dag_id)
+        version = one_version(dag_id, number, *HEAVY) if number is not None else _current(dag_id)
         return Response(launch.params_schema(dag_id, version.pk))
 
 
@@ -135,7 +135,7 @@ class ExportResource(Resource[DagVersion]):
     )
     def document(self, request: Request, dag_id: str, number: int) -> HttpResponse:
         """The document as text: byte for byte as it was published, or in the other format."""
-        version = _one(dag_id, number, "document", "plan")
+        version = one_version(dag_id, number, "document", "plan", "layout")
         chosen: Any = ExportQuery.of(request).get("format", version.source_format)
         text = publish.export(version, chosen)
         return HttpResponse(
@@ -159,7 +159,8 @@ def _current(dag_id: str) -> DagVersion:
     raise NoVersion(dag_id=dag_id)
 
 
-def _one(dag_id: str, number: int, *without: str) -> DagVersion:
+def one_version(dag_id: str, number: int, *without: str) -> DagVersion:
+    """A version by its number, without some of its columns. Raises UnknownDag, UnknownVersion."""
     version = _of(dag_id).defer(*without).filter(number=number).first()
     if version is not None:
         return version

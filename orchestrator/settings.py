@@ -39,8 +39,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "orchestrator.policy.ContentSecurityPolicy",  # above WhiteNoise: a drawing that is opened by itself is a page too
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -74,6 +76,10 @@ DATABASES = {"default": env.database(DATABASE_URL)}
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+# Before the catalogues of Django and of other apps, which call some of the same words otherwise.
+LOCALE_PATHS = [BASE_DIR / "workflows" / "locale"]
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 31_536_000
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
@@ -99,6 +105,16 @@ CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+# No inline script, no inline style, nothing from another host. What a page needs more than this is a fault of the page.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12_000_000
 if env.flag("HTTPS", default=False):
     SECURE_SSL_REDIRECT = True
@@ -109,6 +125,7 @@ if env.flag("HTTPS", default=False):
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    LANGUAGE_COOKIE_SECURE = True
 
 # Celery [host]: workflows/docs explain each line; docs/decisions/0003 has the measurements.
 _PREFIX = env.text("BROKER_PREFIX", "celeriac:")

@@ -12,25 +12,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
-_OURS = "workflows"
-_ORDER = (
-    "Dag",
-    "DagVersion",
-    "DagRun",
-    "Schedule",
-    "Approval",
-    "TaskExecution",
-    "TaskAttempt",
-    "Event",
-    "Callback",
-    "LogChunk",
-    "DagTemplate",
-    "Backfill",
-    "BackfillDate",
-    "NodePool",
-    "Node",
-    "BrokerMark",
-)
+from orchestrator import navigation
 
 
 class CeleriacSite(AdminSite):
@@ -38,16 +20,16 @@ class CeleriacSite(AdminSite):
 
     site_header = "Celeriac"
     site_title = "Celeriac"
-    index_title = _("What runs")
+    index_title = _("Overview")
     site_url = None
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Our app first, its tables in the order of their use."""
         apps = super().get_app_list(request, app_label)
         for app in apps:
-            if app["app_label"] == _OURS:
+            if app["app_label"] == navigation.OURS:
                 app["models"].sort(key=lambda model: _place(model["object_name"]))
-        return sorted(apps, key=lambda app: app["app_label"] != _OURS)
+        return sorted(apps, key=lambda app: app["app_label"] != navigation.OURS)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The first page, with the dashboard."""
@@ -58,4 +40,5 @@ class CeleriacSite(AdminSite):
 
 
 def _place(name: str) -> int:
-    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
+    names = navigation.order()
+    return names.index(name) if name in names else len(names)

@@ -52,6 +52,10 @@ class Conf:
     LOG_FLUSH_SECONDS: float = 0.5
     RENDER_MAX_CHARS: int = 1_000_000
 
+    # Events
+    EVENT_TICK_SECONDS: float = 0.1  # between two looks for all event streams of a process together
+    EVENT_STREAMS: int = 200  # open in one process; who comes then is told to poll
+
     # Task types
     OPERATORS: tuple[str, ...] = ()  # more task types, as "package.module:OPERATOR"
     PYTHON_MODULES: tuple[str, ...] = ()  # packages whose callables the python task type may call

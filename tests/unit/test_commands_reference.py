@@ -16,7 +16,7 @@ COMMON = {"--help", "--settings", "--pythonpath", "--traceback", "--no-color", "
 
 
 def test_every_command_is_described() -> None:
-    families = "approval|backfill|callback|dag|pool|run|schedule|template"
+    families = "approval|backfill|callback|dag|pool|role|run|schedule|template"
     described = set(re.findall(rf"`((?:{families})_[a-z]+|approve|reconcile|doctor|prune|check_invariants)\b", PAGE))
     assert described == set(COMMANDS)
 

@@ -127,7 +127,7 @@ class ApprovalAdmin(BigTableAdmin[Approval]):
         try:
             approvals.answer(row.pk, user, approved=approved, comment=comment)
         except CeleriacError as error:
-            self.message_user(request, str(error), messages.ERROR)
+            self.message_user(request, show.error(error), messages.ERROR)
             return HttpResponseRedirect(reverse("admin:index"))
         self.log_change(request, row, "approved" if approved else "rejected")
         self.message_user(request, _("Approved.") if approved else _("Rejected."), messages.SUCCESS)

@@ -67,7 +67,7 @@ class SkinnedAdmin(_ModelAdmin[M]):
     show_full_result_count = False
 
     class Media:
-        css = {"all": ["workflows/pages.css"]}
+        css = {"all": ["workflows/tokens.css", "workflows/pages.css"]}
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, titled by what it lists."""

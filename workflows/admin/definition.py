@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, QuerySet
-from django.db.models.functions import JSONObject
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from workflows.admin import (
     backfilling,
+    dag_list,
     deleting,
+    designing,
     filters,
     hooking,
     launching,
@@ -31,34 +32,17 @@ from workflows.admin import (
 )
 from workflows.admin.bases import EMPTY, ReadOnlyAdmin, link_to, list_url, may, moment
 from workflows.engine import control
-from workflows.models import Dag, DagRun, DagVersion
+from workflows.models import Dag, DagVersion
 
-_STRIP = 8
 _SHOWN = 20
-
-
-def _last_runs() -> ArraySubquery:
-    runs = DagRun.objects.live().filter(dag=OuterRef("pk")).order_by("-id")
-    return ArraySubquery(runs.values(one=JSONObject(id="id", state="state"))[:_STRIP])
 
 
 @admin.register(Dag)
 class DagAdmin(ReadOnlyAdmin[Dag]):
     """DAGs: run now, pause, resume, publish a version."""
 
-    list_display = (
-        "dag_id",
-        "title",
-        "switch",
-        "version",
-        "last_runs",
-        "owner",
-        "tag_list",
-        moment("updated_at", _("updated")),
-    )
     list_filter = (filters.PausedFilter, filters.TagFilter, "owner")
     search_fields = ("dag_id", "name", "description", "owner")
-    date_hierarchy = "created_at"
     ordering = ("dag_id",)
     actions = ("run_now", "pause", "resume")
 
@@ -76,14 +60,32 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dag]:
         """With the current version's number and the last runs, without documents and plans."""
-        rows = super().get_queryset(request).select_related("current_version")
+        rows = super().get_queryset(request).select_related("current_version", "schedule")
         large = (f"current_version__{name}" for name in version_page.LARGE)
-        return rows.defer(*large).annotate(strip=_last_runs())
+        return dag_list.with_last_runs(rows.defer(*large))
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str | Callable[[Any], Any], ...]:
+        """The columns, of what the user may see, with what the user may do."""
+        may_control, may_run = self.has_control_permission(request), self.has_run_permission(request)
+
+        @admin.display(description=_("may run"), ordering="paused_at")
+        def switch(dag: Dag) -> SafeString:
+            return dag_list.switch(dag, request, may_control)
+
+        @admin.display(description="")
+        def acts(dag: Dag) -> SafeString:
+            return dag_list.acts(dag, may_run)
+
+        runs = ("last_runs", "success_rate", "took") if may(request, "view_dagrun") else ()
+        dates = ("next_run",) if may(request, "view_schedule") else ()
+        return ("title", *runs, *dates, "version", switch, *((acts,) if may_run else ()))
 
     def get_urls(self) -> list[URLPattern]:
         """The pages of a DAG beside Django's own."""
         view = self.admin_site.admin_view
         return [
+            path("designer/", view(self.new_designer_view), name="workflows_dag_designer_new"),
+            path("<int:pk>/designer/", view(self.designer_view), name="workflows_dag_designer"),
             path("<int:pk>/new-version/", view(self.new_version_view), name="workflows_dag_new_version"),
             path("<int:pk>/run/", view(self.run_view), name="workflows_dag_run"),
             path("<int:pk>/backfill/", view(self.backfill_view), name="workflows_dag_backfill"),
@@ -97,12 +99,12 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
 
     # Columns
 
-    @admin.display(description=_("name"), ordering="name")
-    def title(self, dag: Dag) -> str:
-        return dag.name if dag.name != dag.dag_id else ""
+    @admin.display(description=_("DAG"), ordering="dag_id")
+    def title(self, dag: Dag) -> SafeString:
+        return dag_list.name(dag)
 
-    @admin.display(description=_("switch"), ordering="paused_at")
     def switch(self, dag: Dag) -> SafeString:
+        """How the switch stands."""
         if dag.deleted_at is not None:
             return show.badge("deleted")
         return show.badge("paused" if dag.paused_at else "active")
@@ -115,28 +117,19 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
 
     @admin.display(description=_("last runs"))
     def last_runs(self, dag: Dag) -> SafeString:
-        runs: list[dict[str, Any]] = list(reversed(dag.strip))  # type: ignore[attr-defined]
-        url = "admin:workflows_dagrun_change"
-        items = format_html_join(
-            "",
-            '<a class="dot st-{0}" href="{1}" title="{2}: {3}"><span aria-hidden="true">{4}</span>'
-            '<span class="visually-hidden">{2}: {3}</span></a>',
-            (
-                (
-                    r["state"],
-                    reverse(url, args=[r["id"]]),
-                    r["id"],
-                    show.label(r["state"]),
-                    show.symbol(r["state"]),
-                )
-                for r in runs
-            ),
-        )
-        return format_html('<span class="strip">{}</span>', items) if runs else SafeString(EMPTY)
+        return dag_list.strip(dag)
 
-    @admin.display(description=_("tags"))
-    def tag_list(self, dag: Dag) -> SafeString:
-        return format_html_join(" ", '<span class="tag">{}</span>', ((tag,) for tag in dag.tags))
+    @admin.display(description=_("success"))
+    def success_rate(self, dag: Dag) -> SafeString:
+        return dag_list.rate(dag)
+
+    @admin.display(description=_("duration"))
+    def took(self, dag: Dag) -> SafeString:
+        return dag_list.durations(dag)
+
+    @admin.display(description=_("next run"), ordering="schedule__next_at")
+    def next_run(self, dag: Dag) -> SafeString:
+        return dag_list.next_run(dag)
 
     # Actions
 
@@ -189,6 +182,7 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
             versions_url=list_url("dagversion", dag__id__exact=dag.pk),
             sees_templates=may(request, "view_dagtemplate"),
             may_publish=self.has_add_permission(request),
+            may_design=live and dag.current_version_id and designing.may_see(request),
             may_run=live and dag.current_version_id and self.has_run_permission(request),
             may_control=live and self.has_control_permission(request),
             may_backfill=live and dag.current_version_id and backfilling.may_start(request),
@@ -203,6 +197,17 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
     ) -> HttpResponse:
         """Publish the first version of a new DAG."""
         return publishing.page(self, request, None)
+
+    def new_designer_view(self, request: HttpRequest) -> HttpResponse:
+        """Draw a new DAG; `?dag=` names one that was saved here, and leads to its own designer."""
+        named = Dag.objects.live().filter(dag_id=request.GET.get("dag", "")).first()
+        if named is not None:
+            return HttpResponseRedirect(reverse("admin:workflows_dag_designer", args=[named.pk]))
+        return designing.page(self, request, None)
+
+    def designer_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Draw the next version of a DAG."""
+        return designing.page(self, request, get_object_or_404(Dag.objects.live(), pk=pk))
 
     def new_version_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Publish the next version of a DAG."""
@@ -243,7 +248,7 @@ class DagAdmin(ReadOnlyAdmin[Dag]):
         if request.method == "POST" and self._switch(request, dag, pause=pause):
             done = _("Paused: no new run starts.") if pause else _("Resumed: new runs may start.")
             self.message_user(request, done, messages.SUCCESS)
-        return HttpResponseRedirect(reverse("admin:workflows_dag_change", args=[pk]))
+        return HttpResponseRedirect(dag_list.back(request) or reverse("admin:workflows_dag_change", args=[pk]))
 
 
 @admin.register(DagVersion)

@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from workflows.admin import show
 from workflows.admin.bases import may
 from workflows.core.errors import CeleriacError
 from workflows.engine import deletion
@@ -32,7 +33,7 @@ def delete(admin: DagAdmin, request: HttpRequest, dag: Dag) -> HttpResponse:
         try:
             deletion.delete_dag(dag.dag_id, cancel_runs=may_cancel and "cancel_runs" in request.POST, by=by)
         except CeleriacError as error:
-            admin.message_user(request, str(error), messages.ERROR)
+            admin.message_user(request, show.error(error), messages.ERROR)
         else:
             admin.log_change(request, dag, "deleted")
             admin.message_user(request, _("Deleted; it can be restored until it is pruned."), messages.SUCCESS)

@@ -44,7 +44,7 @@ class DeletedFilter(admin.SimpleListFilter):
     parameter_name = "deleted"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[DagRun]) -> Lookups:
-        return [("yes", gettext("deleted")), ("any", gettext("all"))]
+        return [("yes", gettext("only deleted ones")), ("any", gettext("with deleted ones"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[DagRun]) -> QuerySet[DagRun]:
         if self.value() == "any":

@@ -86,7 +86,7 @@ def run_lines(dag: Dag, limit: int) -> list[RunLine]:
             id=run["id"],
             badge=show.badge(run["state"]),
             version=run["version__number"],
-            trigger=run["trigger"],
+            trigger=show.reason(run["trigger"]),
             by=run["triggered_by__username"] or "",
             created_at=run["created_at"],
             duration=show.duration(run["started_at"], run["ended_at"]),
@@ -102,7 +102,7 @@ def page(admin: DagAdmin, request: HttpRequest, dag: Dag) -> HttpResponse:
     try:
         version = launch.current_version(dag.dag_id)
     except CeleriacError as error:
-        admin.message_user(request, str(error), messages.ERROR)
+        admin.message_user(request, show.error(error), messages.ERROR)
         return HttpResponseRedirect(reverse("admin:workflows_dag_change", args=[dag.pk]))
     specs = plans.params_of(version.pk)
     form = LaunchForm(request.POST or None, initial={"ticket": uuid4()})
@@ -144,5 +144,5 @@ def _launch(request: HttpRequest, form: LaunchForm, values: ValuesForm, version:
         form.add_error(None, _("This form has started run %d already. Send it again to start another.") % run_id)
         refill(form, request, ticket=uuid4())
     except CeleriacError as error:
-        form.add_error(None, str(error))
+        form.add_error(None, show.error(error))
     return None

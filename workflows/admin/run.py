@@ -149,6 +149,7 @@ class DagRunAdmin(BigTableAdmin[DagRun]):
             title=f"{run.dag.dag_id} · {_('run {}').format(run.pk)}",
             live=run.ended_at is None,
             fragment_url=run_page.fragment_url(request, run),
+            app_props=run_page.app_props(request, run),
             **run_page.context(request, run),
         )
         return TemplateResponse(request, "workflows/admin/run.html", context)

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from workflows.admin import show
+from workflows.admin import mounting, show
 from workflows.admin.bases import may
 from workflows.admin.run_actions import VERBS
 from workflows.core.states import RunState, TaskState
@@ -127,6 +127,21 @@ def context(request: HttpRequest, run: DagRun) -> dict[str, Any]:
         "events": event_lines(run) if may(request, "view_event") else None,
         "events_shown": EVENTS_SHOWN,
     }
+
+
+def app_props(request: HttpRequest, run: DagRun) -> dict[str, Any] | None:
+    """What the page's front end gets; None for who may not see tasks and events, or where the API is not mounted."""
+    if not (may(request, "view_taskexecution") and may(request, "view_event")):
+        return None
+    any_run = reverse("admin:workflows_dagrun_change", args=[0])
+    links = {"run": any_run, "dag": reverse("admin:workflows_dag_change", args=[run.dag_id])}
+    verbs = {v.name for v in VERBS.values() if v.applies(run) and may(request, v.permission)}
+    if "delete" in verbs:
+        links["delete"] = reverse("admin:workflows_dagrun_delete_softly", args=[run.pk])
+    if "restore" in verbs:
+        links["restore"] = reverse("admin:workflows_dagrun_restore", args=[run.pk])
+    given = mounting.props(request, run=run.pk, links=links)
+    return given if given["api"] else None
 
 
 def may_cut(request: HttpRequest, run: DagRun) -> bool:

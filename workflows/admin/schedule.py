@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils import formats
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -41,7 +42,7 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
 
     @admin.display(description=_("schedule"))
     def said(self, row: Schedule) -> str:
-        return schedules.words(schedules.spec_of(row))
+        return show.schedule(schedules.spec_of(row))
 
     @admin.display(description=_("switch"))
     def switch(self, row: Schedule) -> SafeString:
@@ -60,7 +61,7 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
         """The next dates on the zone's clocks, and in UTC."""
         spec = schedules.spec_of(row)
         found = schedules.upcoming(spec, row.dag.dag_id, count=_UPCOMING, after=row.cursor)
-        lines = ((f"{each.local:%a %Y-%m-%d %H:%M:%S %z}", show.when(each.starts_at)) for each in found)
+        lines = ((formats.date_format(each.local, "D Y-m-d H:i:s O"), show.when(each.starts_at)) for each in found)
         return format_html_join(SafeString("<br>"), "{} · {}", lines) or SafeString(EMPTY)
 
     @admin.display(description=_("dealt with up to"))
@@ -88,7 +89,7 @@ def local_text(row: Schedule) -> str:
     if row.next_at is None:
         return ""
     spec = schedules.spec_of(row)
-    return f"{row.next_at.astimezone(schedules.zone(spec)):%a %H:%M:%S %z}"
+    return formats.date_format(row.next_at.astimezone(schedules.zone(spec)), "D H:i:s O")
 
 
 def facts_of(dag: Dag, request: HttpRequest) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def facts_of(dag: Dag, request: HttpRequest) -> dict[str, Any]:
     row = Schedule.objects.filter(dag=dag).first() if may(request, "view_schedule") else None
     return {
         "schedule": row,
-        "schedule_words": schedules.words(schedules.spec_of(row)) if row is not None else "",
+        "schedule_words": show.schedule(schedules.spec_of(row)) if row is not None else "",
         "schedule_local": local_text(row) if row is not None else "",
         "has_hook": bool(dag.hook_nonce),
         "may_hook": dag.deleted_at is None and may(request, "change_dag") and may(request, "add_dagrun"),

@@ -10,16 +10,20 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.conf import conf
 from workflows.core.diff import Difference
+from workflows.core.errors import CeleriacError, text_of
+from workflows.core.spec import ScheduleSpec
 from workflows.core.states import TaskState
-from workflows.models import Node
+from workflows.models import Node, words
 
 # Symbol and text carry the meaning; colour only helps (pages.css, class st-<state>).
 _LOOK: Mapping[str, tuple[str, Promise]] = MappingProxyType(
@@ -79,9 +83,54 @@ def symbol(state: str) -> str:
     return _LOOK.get(state, ("·", ""))[0]
 
 
+def icon(name: str) -> SafeString:
+    """A drawing of icons.svg, beside words that say the same."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("workflows/icons.svg"),
+        name,
+    )
+
+
 def reason(word: str) -> str:
     """A word of the reason vocabulary, as it is read."""
-    return word.replace("_", " ")
+    return str(words.of(word))
+
+
+def error(raised: CeleriacError) -> str:
+    """What an error says, in the reader's language."""
+    said = gettext(text_of(type(raised)))
+    try:
+        return said.format(**raised.facts)
+    except (KeyError, ValueError):  # a class that says it in its own way
+        return str(raised)
+
+
+def schedule(spec: ScheduleSpec) -> str:
+    """A schedule in one line."""
+    said = ""
+    if spec.cron is not None:
+        said = spec.cron
+    elif spec.interval is not None:
+        said = gettext("every %s") % seconds(spec.interval)
+    elif spec.at is not None:
+        said = gettext("at %s") % spec.at.isoformat(sep=" ")
+    elif spec.after is not None:
+        return gettext("after %s") % ", ".join(spec.after)
+    return f"{said} {spec.timezone}" if spec.timezone != "UTC" else said
+
+
+def difference(found: Difference) -> str:
+    """What changed, in one line."""
+    counts = (
+        (len(found.added), gettext("%d added")),
+        (len(found.removed), gettext("%d removed")),
+        (len(found.changed), gettext("%d changed")),
+    )
+    parts = [text % count for count, text in counts if count]
+    parts = [gettext("tasks: %s") % ", ".join(parts)] if parts else []
+    parts += [gettext("settings changed")] if found.settings else []
+    return "; ".join(parts) or (gettext("no change") if found.same else gettext("changed in its text only"))
 
 
 def when(moment: datetime | None) -> SafeString:
@@ -107,15 +156,15 @@ def duration(start: datetime | None, end: datetime | None = None) -> str:
 def seconds(total: float) -> str:
     """A number of seconds as people say it."""
     if total < 10:
-        return f"{total:.1f} s"
+        return gettext("%s s") % f"{total:.1f}"
     whole = int(total)
     if whole < 60:
-        return f"{whole} s"
+        return gettext("%s s") % whole
     if whole < 3600:
-        return f"{whole // 60} m {whole % 60:02} s"
+        return gettext("%(minutes)d m %(seconds)02d s") % {"minutes": whole // 60, "seconds": whole % 60}
     if whole < 86_400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02} m"
-    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+        return gettext("%(hours)d h %(minutes)02d m") % {"hours": whole // 3600, "minutes": whole % 3600 // 60}
+    return gettext("%(days)d d %(hours)d h") % {"days": whole // 86_400, "hours": whole % 86_400 // 3600}
 
 
 def pretty(value: Any) -> str:

@@ -230,7 +230,7 @@ def _operate(cut: Cut, run: DagRun, asked: Asked, by: str, *, preview: bool) -> 
     try:
         return Plan(run=run, badge=badge, touched=cut.operate(run.pk, asked, by, preview))
     except CeleriacError as error:
-        return Plan(run=run, badge=badge, touched=None, refusal=str(error))
+        return Plan(run=run, badge=badge, touched=None, refusal=show.error(error))
 
 
 def _tell(admin: DagRunAdmin, request: HttpRequest, cut: Cut, plans: Sequence[Plan]) -> None:

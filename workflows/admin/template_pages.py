@@ -199,7 +199,7 @@ def _published(
     try:
         version = templates.generate(row.name, values.given(), dag_id=draft.dag_id, adopt=adopt, user=_user(request))
     except CeleriacError as error:  # the template or the DAG changed since the line above
-        target.add_error(None, str(error))
+        target.add_error(None, show.error(error))
         return None
     text = _("%(dag)s is published: version %(number)d.") % {"dag": version.dag.dag_id, "number": version.number}
     admin.message_user(request, text, messages.SUCCESS)

@@ -14,7 +14,7 @@ from workflows.core.plan import Plan, PlannedTask
 from workflows.engine import compare, plans
 from workflows.models import Dag, DagVersion
 
-LARGE = ("document", "plan", "source")  # columns that lists of versions never load
+LARGE = ("document", "plan", "source", "layout")  # columns that lists of versions never load
 TASKS_SHOWN = 200
 
 

@@ -14,9 +14,14 @@ class CeleriacError(Exception):
         super().__init__(self.message())
 
     def message(self) -> str:
-        """The class docstring's first paragraph as one line, with the facts filled in."""
-        text = (type(self).__doc__ or "").strip().partition("\n\n")[0]
-        return " ".join(text.split()).format(**self.facts)
+        """The message of its class, with the facts filled in."""
+        return text_of(type(self)).format(**self.facts)
+
+
+def text_of(error: type[CeleriacError]) -> str:
+    """The class docstring's first paragraph as one line, with the names of the facts."""
+    text = (error.__doc__ or "").strip().partition("\n\n")[0]
+    return " ".join(text.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,10 @@ class InvalidDocument(CeleriacError):
 
 class UnknownDag(CeleriacError):
     """There is no DAG {dag_id!r}."""
+
+
+class VersionConflict(CeleriacError):
+    """The DAG {dag_id!r} is at version {current} now, not at {base}: somebody else published meanwhile."""
 
 
 class NothingToDo(CeleriacError):

@@ -12,10 +12,10 @@ from django.db import transaction
 from workflows.conf import conf
 from workflows.core import compiler, formats, validate
 from workflows.core.compiler import Bounds
-from workflows.core.errors import InvalidDocument
+from workflows.core.errors import InvalidDocument, VersionConflict
 from workflows.core.parse import Parsed
 from workflows.core.spec import DagSpec
-from workflows.engine import schedules
+from workflows.engine import layouts, schedules
 from workflows.models import Dag, DagTemplate, DagVersion, NodePool
 from workflows.operators import registry
 
@@ -59,12 +59,15 @@ def publish(
     note: str = "",
     user: AbstractBaseUser | None = None,
     made_from: MadeFrom | None = None,
+    base: int | None = None,
+    layout: layouts.Positions | None = None,
 ) -> DagVersion:
     """Store a document and make it the DAG's current version; returns the version, new or found by its content.
 
     The DAG is created when it is new. A DAG that was made from a template and now gets another document by hand
     (without `made_from`) leaves the template: regenerating would undo what that hand did.
-    Raises InvalidDocument with every problem.
+    `base` is the number of the version that the author began with, 0 for none; left out, it does not matter.
+    Raises InvalidDocument with every problem, and VersionConflict when another version is current than `base`.
     """
     parsed = check(source, format=format)
     if parsed.spec is None or parsed.problems:
@@ -76,6 +79,7 @@ def publish(
     digest = formats.content_hash(document)
     with transaction.atomic():
         dag = _dag_of(spec)
+        _refuse_other_base(dag, base)
         version = DagVersion.objects.filter(dag=dag, content_hash=digest).first()
         if version is None:
             last = DagVersion.objects.filter(dag=dag).order_by("-number").values_list("number", flat=True).first()
@@ -91,6 +95,8 @@ def publish(
                 note=note,
                 created_by=user,  # type: ignore[misc]
             )
+        if layout is not None:
+            layouts.keep(version, layout)
         _make_current(dag, spec, version, made_from)
         schedules.follow(dag, spec.schedule)
     return version
@@ -108,6 +114,12 @@ def _dag_of(spec: DagSpec) -> Dag:
     """The DAG's row, locked: two publishers of one DAG take turns at its version numbers."""
     Dag.objects.get_or_create(dag_id=spec.id)
     return Dag.objects.select_for_update(no_key=True).get(dag_id=spec.id)
+
+
+def _refuse_other_base(dag: Dag, base: int | None) -> None:
+    current = dag.current_version.number if dag.current_version and not dag.deleted_at else 0
+    if base is not None and base != current:
+        raise VersionConflict(dag_id=dag.dag_id, current=current, base=base)
 
 
 def _make_current(dag: Dag, spec: DagSpec, version: DagVersion, made_from: MadeFrom | None) -> None:

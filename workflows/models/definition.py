@@ -79,6 +79,12 @@ class DagVersion(models.Model):
     source_format = models.CharField(_("source format"), max_length=4, choices=[("yaml", "YAML"), ("json", "JSON")])
     plan = models.JSONField(_("plan"))
     task_count = models.PositiveIntegerField(_("tasks"))
+    layout = models.JSONField(
+        _("layout"),
+        null=True,
+        blank=True,
+        help_text=_("Where the designer shows each task: {task: [x, y]}. Not part of the content."),
+    )
     note = models.CharField(_("note"), max_length=500, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -6,11 +6,13 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from workflows.models import words
+
 
 class LogChunk(models.Model):
     """A piece of one attempt's log. Chunks of an attempt are ordered by `seq`; a cap keeps head and tail."""
 
-    STREAMS = [(s, s) for s in ("stdout", "stderr", "log", "system")]
+    STREAMS = words.choices(("stdout", "stderr", "log", "system"))
 
     task_execution_id = models.BigIntegerField(_("task execution"))
     attempt = models.IntegerField(_("attempt"))

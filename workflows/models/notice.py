@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from workflows.core.states import TaskState
+from workflows.models import words
 from workflows.models.run import DagRun, TaskExecution
 
 
@@ -27,8 +28,8 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
 class Approval(models.Model):
     """A question that a task waits for, until it is closed: answered, timed out, or ended with its run."""
 
-    TIMEOUTS = [(t, t) for t in ("fail", "skip", "approve")]
-    REJECTIONS = [(r, r) for r in ("fail", "skip")]
+    TIMEOUTS = words.choices(("fail", "skip", "approve"))
+    REJECTIONS = words.choices(("fail", "skip"))
 
     task_execution = models.ForeignKey(
         TaskExecution, models.CASCADE, verbose_name=_("task execution"), related_name="approvals"
@@ -79,7 +80,7 @@ class Approval(models.Model):
 class Callback(models.Model):
     """A message that somebody outside is to get because of an event: the outbox of webhooks and e-mails."""
 
-    STATES = [(s, s) for s in ("pending", "sent", "failed")]
+    STATES = words.choices(("pending", "sent", "failed"))
 
     event_id = models.BigIntegerField(_("event"))
     place = models.SmallIntegerField(_("place"), help_text=_("Which of the DAG's callbacks it is."))

@@ -13,12 +13,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from workflows.core.states import RUN_FINAL, Reason, RunState, TaskState
+from workflows.models import words
 from workflows.models.definition import Dag, DagVersion
-
-
-def _choices(states: type[RunState] | type[TaskState] | type[Reason]) -> list[tuple[str, str]]:
-    return [(s.value, s.value.replace("_", " ")) for s in states if s.value]
-
 
 _RUN_FINAL = sorted(s.value for s in RUN_FINAL)
 _ADMITTED = Q(gated=True, held=False, state__in=[TaskState.QUEUED, TaskState.RUNNING])
@@ -41,12 +37,12 @@ class DagRunQuerySet(models.QuerySet["DagRun"]):
 class DagRun(models.Model):
     """One run of one version of a DAG."""
 
-    TRIGGERS = [(t, t) for t in ("manual", "api", "schedule", "backfill", "subdag", "code", "after", "webhook")]
+    TRIGGERS = words.choices(("manual", "api", "schedule", "backfill", "subdag", "code", "after", "webhook"))
 
     dag = models.ForeignKey(Dag, models.CASCADE, verbose_name=_("DAG"), related_name="runs")
     version = models.ForeignKey(DagVersion, models.PROTECT, verbose_name=_("version"), related_name="runs")
-    state = models.CharField(_("state"), max_length=16, choices=_choices(RunState), default=RunState.PENDING)
-    reason = models.CharField(_("reason"), max_length=32, choices=_choices(Reason), blank=True, default="")
+    state = models.CharField(_("state"), max_length=16, choices=words.choices(RunState), default=RunState.PENDING)
+    reason = models.CharField(_("reason"), max_length=32, choices=words.choices(Reason), blank=True, default="")
     trigger = models.CharField(_("trigger"), max_length=16, choices=TRIGGERS, default="manual")
     triggered_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -133,6 +129,8 @@ class DagRun(models.Model):
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="dagrun_child"),
             models.Index(fields=["dag", "id"], condition=Q(state="pending"), name="dagrun_waiting"),
             models.Index(fields=["late_at"], condition=Q(late_at__isnull=False), name="dagrun_late"),
+            # What went through by the hour and by the day, and what failed lately.
+            models.Index(fields=["ended_at"], condition=Q(ended_at__isnull=False), name="dagrun_ended"),
         ]
 
     def __str__(self) -> str:
@@ -146,9 +144,9 @@ class TaskExecution(models.Model):
     position = models.IntegerField(_("position"))
     map_index = models.IntegerField(_("map index"), default=-1, db_default=-1)
     task_id = models.CharField(_("task id"), max_length=200)
-    state = models.CharField(_("state"), max_length=16, choices=_choices(TaskState), default=TaskState.PENDING)
+    state = models.CharField(_("state"), max_length=16, choices=words.choices(TaskState), default=TaskState.PENDING)
     reason = models.CharField(
-        _("reason"), max_length=32, choices=_choices(Reason), blank=True, db_default="", default=""
+        _("reason"), max_length=32, choices=words.choices(Reason), blank=True, db_default="", default=""
     )
     message = models.TextField(_("message"), blank=True, db_default="", default="")
     # Counters, never scans: how many upstreams have not settled, and how those that have did not succeed.
@@ -250,9 +248,7 @@ class TaskAttempt(models.Model):
     `check_invariants` looks for orphans, `prune` deletes both.
     """
 
-    ENDS = [
-        (e, e) for e in ("success", "skipped", "failed", "retrying", "deferred", "lost", "handed_back", "cancelled")
-    ]
+    ENDS = words.choices(("success", "skipped", "failed", "retrying", "deferred", "lost", "handed_back", "cancelled"))
 
     task_execution = models.ForeignKey(
         TaskExecution,
@@ -269,7 +265,7 @@ class TaskAttempt(models.Model):
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     end = models.CharField(_("end"), max_length=16, choices=ENDS, blank=True, db_default="", default="")
     reason = models.CharField(
-        _("reason"), max_length=32, choices=_choices(Reason), blank=True, db_default="", default=""
+        _("reason"), max_length=32, choices=words.choices(Reason), blank=True, db_default="", default=""
     )
     message = models.TextField(_("message"), blank=True, db_default="", default="")
 

@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from workflows.models import words
 from workflows.models.definition import Dag
 from workflows.models.run import DagRun
 
@@ -50,7 +51,7 @@ class Backfill(models.Model):
     Backfills of DAGs that run after this one's (`downstream`) are its children: one for each such DAG.
     """
 
-    STATES = [(s, s) for s in ("running", "paused", "done", "cancelled")]
+    STATES = words.choices(("running", "paused", "done", "cancelled"))
     WHICH = [("missing", _("without success")), ("failed", _("failed")), ("all", _("all, again"))]
 
     dag = models.ForeignKey(Dag, models.CASCADE, verbose_name=_("DAG"), related_name="backfills")
@@ -105,7 +106,7 @@ class BackfillDate(models.Model):
     How it ended is the state of that run; `state` keeps it when the run has been deleted.
     """
 
-    STATES = [(s, s) for s in ("waiting", "started", "success", "failed", "cancelled", "refused", "skipped")]
+    STATES = words.choices(("waiting", "started", "success", "failed", "cancelled", "refused", "skipped"))
 
     backfill = models.ForeignKey(Backfill, models.CASCADE, verbose_name=_("backfill"), related_name="dates")
     logical_date = models.DateTimeField(_("logical date"))

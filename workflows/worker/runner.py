@@ -157,8 +157,8 @@ def _brief(error: RenderError | ValidationError) -> str:
     return "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False))
 
 
-def _operate(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcome:
-    operator = registry.get(task.type)
+def _surroundings(held: Claim, plan: Plan, task: PlannedTask) -> tuple[RunInfo, TaskInfo, UpstreamTasks]:
+    """The run, the task and its upstreams, as operators and templates see them."""
     run = RunInfo(
         id=held.run_id,
         dag_id=plan.dag_id,
@@ -177,7 +177,19 @@ def _operate(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcom
         timeout=task.timeout,
         map_index=held.map_index,
     )
-    tasks = UpstreamTasks(plan, held.run_id, task)
+    return run, info, UpstreamTasks(plan, held.run_id, task)
+
+
+def rendered(held: Claim) -> dict[str, Any]:
+    """The parameters that an attempt would get now. Raises RenderError; runs nothing."""
+    plan = plans.plan_of(held.version_id).at(held.priority)
+    task = plan.tasks[held.position]
+    return _ready(registry.get(task.type), task, _scope(held, *_surroundings(held, plan, task)))
+
+
+def _operate(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcome:
+    operator = registry.get(task.type)
+    run, info, tasks = _surroundings(held, plan, task)
     scope = _scope(held, run, info, tasks)
     mapped = task.foreach is not None
     # A condition that names the item is asked for each item, any other one once, before there are items.

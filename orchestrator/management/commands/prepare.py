@@ -13,13 +13,14 @@ from django.db import Error, transaction
 
 from orchestrator import env
 from workflows.conf import conf
+from workflows.engine import roles
 from workflows.models import NodePool
 
 
 class Command(BaseCommand):
-    """Migrate, create the first superuser if there is none, tell which queues there are."""
+    """Migrate, make the usual groups, create the first superuser if there is none, tell which queues there are."""
 
-    help = "Apply migrations; with no superuser yet, create one with the password in FIRST_PASSWORD."
+    help = "Apply migrations, make the usual groups, and the first superuser with the password in FIRST_PASSWORD."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,9 +29,10 @@ class Command(BaseCommand):
         parser.add_argument("--answer", type=Path, help="file for what was found, as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do both."""
+        """Do all of it."""
         try:
             call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+            roles.make()
         except Error as error:
             raise CommandError(f"The database could not be migrated: {str(error).strip()}") from error
         created = self._create_user(options["user"], env.text("FIRST_PASSWORD"))

@@ -224,7 +224,7 @@ def test_the_first_page_shows_runs_nodes_and_the_way_to_flower(
 def test_our_tables_come_first_in_the_sidebar(root: Client, story: Story) -> None:
     apps = root.get(reverse("admin:index")).context["available_apps"]
     assert apps[0]["app_label"] == "workflows"
-    assert [model["object_name"] for model in apps[0]["models"]][:3] == ["Dag", "DagVersion", "DagRun"]
+    assert [model["object_name"] for model in apps[0]["models"]][:3] == ["Dag", "DagRun", "Schedule"]
 
 
 def test_the_bare_address_leads_to_the_admin() -> None:

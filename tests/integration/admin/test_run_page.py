@@ -15,7 +15,9 @@ from workflows.core.outcome import Spawn
 from workflows.engine import launch, publish
 from workflows.models import DagRun, LogChunk, TaskExecution
 
-INLINE = re.compile(r"<style|<script(?![^>]*\bsrc=)|\sstyle=|\son\w+=|javascript:", re.IGNORECASE)
+INLINE = re.compile(
+    r'<style|<script(?![^>]*(?:\bsrc=|type="application/json"))|\sstyle=|\son\w+=|javascript:', re.IGNORECASE
+)
 
 
 def run_page(run: DagRun, query: str = "") -> str:

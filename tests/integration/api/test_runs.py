@@ -295,7 +295,8 @@ def test_attempts_and_logs(author: APIClient, version: DagVersion) -> None:
     assert [(a["number"], a["node"], a["end"]) for a in attempts] == [(1, "w1", "retrying"), (2, "w2", "")]
     assert "token" not in attempts[0]
     current = author.get(f"{base}/logs").json()
-    assert current == {"attempt": 2, "chunks": [], "next_after": -1, "complete": False}
+    nothing = {"attempt": 2, "chunks": [], "next_after": -1, "complete": False, "begins": True, "first_line": None}
+    assert current == nothing
     page = author.get(f"{base}/logs?attempt=1&limit=2").json()
     assert ([c["text"] for c in page["chunks"]], page["complete"]) == (["one\n", "two <b>\n"], False)
     rest = author.get(f"{base}/logs?attempt=1&after={page['next_after']}").json()

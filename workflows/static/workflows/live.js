@@ -48,7 +48,7 @@
   }
 
   async function ask() {
-    if (document.hidden || busy()) return again(EVERY);
+    if (document.hidden || page.closest("[hidden]") || busy()) return again(EVERY);
     try {
       const answer = await fetch(page.dataset.url, { credentials: "same-origin", redirect: "manual" });
       if (answer.type === "opaqueredirect" || answer.status === 403) {

@@ -1,0 +1,58 @@
+import type { Problem } from "../lib/api";
+import { t } from "../lib/i18n";
+import { editDocument } from "./actions";
+import { isFields } from "./document";
+import type { Schema } from "./form/schema";
+import { SchemaForm } from "./form/SchemaForm";
+import { ParamsEditor } from "./ParamsEditor";
+import { wordsOf } from "./problems";
+import { ScheduleEditor } from "./ScheduleEditor";
+import { useDraft } from "./store";
+
+const OWN = ["name", "description"];
+
+/** The side panel while no task is selected: what the document says of the DAG itself. */
+export function DagPanel({ schema, problems, editable, isNew }: { schema: Schema; problems: Problem[]; editable: boolean; isNew: boolean }) {
+  const document = useDraft((state) => state.document);
+  const at = (path: string) =>
+    problems.filter(({ path: found }) => found === path || found.startsWith(`${path}.`) || found.startsWith(`${path}[`)).map(wordsOf);
+  const form = { root: schema, problemsAt: at, disabled: !editable };
+  const config = isFields(document.config) ? document.config : {};
+  return (
+    <div className="task-panel" data-testid="dag-panel">
+      <SchemaForm {...form} schema={schema} only={isNew ? ["id", ...OWN] : OWN} value={document} onChange={(next, name) => editDocument(next, name)} />
+      <ParamsEditor schema={schema} value={document.params} problems={at("params")} disabled={!editable} />
+      <ScheduleEditor schema={schema} value={document.schedule} problemsAt={at} disabled={!editable} />
+      <details className="form-nested" open={Object.keys(config).length > 0}>
+        <summary>{t("designer.limits")}</summary>
+        <SchemaForm
+          {...form}
+          schema={{ $ref: "#/$defs/ConfigSpec" }}
+          path="config"
+          value={config}
+          onChange={(next, name) => editDocument(withSection(document, "config", next), `config.${name}`)}
+        />
+      </details>
+      <details className="form-nested" open={isFields(document.defaults)}>
+        <summary>{t("designer.defaults")}</summary>
+        <SchemaForm
+          {...form}
+          schema={{ $ref: "#/$defs/TaskDefaults" }}
+          path="defaults"
+          value={isFields(document.defaults) ? document.defaults : {}}
+          onChange={(next, name) => editDocument(withSection(document, "defaults", next), `defaults.${name}`)}
+        />
+      </details>
+    </div>
+  );
+}
+
+/** The document with one of its sections; before the tasks where it is new, and gone when it is empty. */
+export function withSection(document: Record<string, never> | object, name: string, value: object | string | undefined) {
+  const entries = Object.entries(document);
+  const empty = value === undefined || value === "" || (typeof value === "object" && Object.keys(value).length === 0);
+  if (empty) return Object.fromEntries(entries.filter(([key]) => key !== name));
+  if (name in document) return Object.fromEntries(entries.map(([key, old]) => [key, key === name ? value : old]));
+  const before = entries.findIndex(([key]) => key === "tasks");
+  return Object.fromEntries([...entries.slice(0, before), [name, value], ...entries.slice(before)]);
+}

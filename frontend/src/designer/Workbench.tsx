@@ -1,0 +1,173 @@
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+
+import { t } from "../lib/i18n";
+import { Spinner } from "../ui/Spinner";
+import { addTask, arrangeAll } from "./actions";
+import { readAddress, useAddress } from "./address";
+import { CanvasView } from "./CanvasView";
+import { DagPanel } from "./DagPanel";
+import type { DesignerProps } from "./Designer";
+import { tasksOf } from "./document";
+import { forget } from "./drafts";
+import type { Schema } from "./form/schema";
+import { Notes, useNotes } from "./Notes";
+import { Palette } from "./Palette";
+import { byTask } from "./problems";
+import { SaveDialog } from "./SaveDialog";
+import { keepLayout, openVersion, type TaskType, useProblems } from "./server";
+import { useShortcuts } from "./shortcuts";
+import { isChanged, isMoved, type Opened, useDraft } from "./store";
+import { TaskPanel } from "./TaskPanel";
+import { Toolbar, type View } from "./Toolbar";
+import { useKeptDraft } from "./useKeptDraft";
+
+interface Props extends DesignerProps {
+  types: TaskType[];
+  schema: Schema;
+  opened: Opened;
+  /** When the draft was kept that is shown; null for the version itself. */
+  restored: string | null;
+}
+
+// Fetched when they are opened.
+const ConflictDialog = lazy(async () => ({ default: (await import("./ConflictDialog")).ConflictDialog }));
+const HelpDialog = lazy(async () => ({ default: (await import("./HelpDialog")).HelpDialog }));
+const ListView = lazy(async () => ({ default: (await import("./ListView")).ListView }));
+const RunDialog = lazy(async () => ({ default: (await import("./RunDialog")).RunDialog }));
+const TextView = lazy(async () => ({ default: (await import("./TextView")).TextView }));
+
+type Open = "save" | "conflict" | "run" | "help" | null;
+
+/** Palette, canvas and side panel around one draft. */
+export function Workbench(props: Props) {
+  const { types, schema, permissions, user } = props;
+  const editable = permissions.publish === true;
+  const draft = useDraft();
+  const [dag, setDag] = useState(props.dag);
+  const [view, setView] = useState<View>(() => readAddress().view);
+  const [dialog, setDialog] = useState<Open>(null);
+  const [readable, setReadable] = useState(true);
+  const [compared, setCompared] = useState<Opened | null>(null);
+  const [fitKey, setFitKey] = useState(0);
+  const search = useRef<HTMLInputElement>(null);
+  const { notes, say, drop } = useNotes();
+  const { problems, checked, error } = useProblems(draft.document, draft.revision);
+  const wrong = useMemo(() => byTask(problems), [problems]);
+  const changed = isChanged(draft);
+  const moved = isMoved(draft);
+  const chosen = draft.selected.filter((id) => tasksOf(draft.document).some(([known]) => known === id));
+  useKeptDraft(user, dag, editable && changed);
+  useAddress(view, chosen, props.dag === null ? dag : null);
+
+  const discard = useCallback(() => {
+    forget(user, dag);
+    useDraft.getState().open(props.opened, props.opened);
+    setReadable(true);
+    setFitKey((key) => key + 1);
+  }, [user, dag, props.opened]);
+  useEffect(() => {
+    if (props.restored) say(t("designer.restored", { when: new Date(props.restored).toLocaleString() }), { label: t("designer.discard"), run: discard });
+  }, [props.restored, say, discard]);
+
+  const save = useCallback(() => {
+    const state = useDraft.getState();
+    if (isChanged(state) || dag === null) setDialog("save");
+    else if (isMoved(state)) {
+      keepLayout(dag, state.base, state.positions).then(
+        () => {
+          useDraft.setState({ published: { document: state.document, positions: state.positions } });
+          say(t("designer.layout_saved"));
+        },
+        (problem: unknown) => say(String(problem)),
+      );
+    }
+  }, [dag, say]);
+  const shortcuts = useMemo(
+    () => ({ save, editable, search: () => search.current?.focus(), help: () => setDialog("help") }),
+    [save, editable],
+  );
+  useShortcuts(shortcuts);
+
+  const saved = (id: string, number: number) => {
+    forget(user, dag);
+    setDag(id);
+    setDialog(null);
+    say(t("designer.saved", { number }), { label: t("designer.to_dag"), href: dagLink(props, id) });
+  };
+  const compare = (number: number | null) => {
+    if (number === null || dag === null) setCompared(null);
+    else openVersion(dag, number).then(setCompared, (problem: unknown) => say(String(problem)));
+  };
+  const add = (type: string, connected: boolean) => {
+    const [only, ...others] = chosen;
+    addTask(type, connected && only && !others.length ? { after: only } : {});
+    if (view === "text") setView("graph");
+  };
+  return (
+    <div className="workbench">
+      <Toolbar
+        dag={dag}
+        draft={draft}
+        view={view}
+        onView={(next) => (readable ? setView(next) : say(t("designer.unreadable")))}
+        problems={problems.length}
+        checked={checked}
+        offline={error !== null}
+        changed={changed}
+        moved={moved}
+        editable={editable}
+        mayRun={permissions.run === true && dag !== null && draft.base > 0}
+        compared={compared?.base ?? null}
+        onCompare={compare}
+        onSave={save}
+        onRun={() => setDialog("run")}
+        onHelp={() => setDialog("help")}
+        onArrange={() => void arrangeAll().then(() => setFitKey((key) => key + 1))}
+      />
+      <Notes notes={notes} onDrop={drop} />
+      <div className={`workbench-body${editable ? "" : " is-reading"}`}>
+        {editable && (
+          <nav className="workbench-palette" aria-label={t("designer.palette")}>
+            <Palette types={types} onAdd={add} searchRef={search} />
+            <p className="ui-hint">{t("designer.palette_hint")}</p>
+          </nav>
+        )}
+        <section className="workbench-view" aria-label={t(`designer.view_${view}`)}>
+          {view === "graph" && <CanvasView types={types} problems={wrong} editable={editable && !compared} compared={compared} fitKey={fitKey} />}
+          <Suspense fallback={<Spinner />}>
+            {view === "list" && <ListView document={draft.document} types={types} problems={wrong} selected={chosen} onSelect={draft.select} editable={editable} />}
+            {view === "text" && <TextView problems={problems} editable={editable} onReadable={setReadable} />}
+          </Suspense>
+        </section>
+        <aside className="workbench-panel" aria-label={t("designer.panel")}>
+          {chosen.length === 1 && chosen[0] && <TaskPanel key={chosen[0]} id={chosen[0]} types={types} schema={schema} problems={wrong.get(chosen[0]) ?? []} editable={editable} />}
+          {chosen.length > 1 && <p className="task-panel">{t("designer.many_selected", { count: chosen.length })}</p>}
+          {chosen.length === 0 && <DagPanel schema={schema} problems={problems} editable={editable} isNew={dag === null} />}
+        </aside>
+      </div>
+      {dialog === "save" && (
+        <SaveDialog dag={dag} problems={problems} onClose={() => setDialog(null)} onSaved={saved} onConflict={() => setDialog("conflict")} />
+      )}
+      <Suspense fallback={null}>
+        {dialog === "conflict" && (
+          <ConflictDialog
+            dag={dag ?? String(draft.document.id)}
+            onClose={() => setDialog(null)}
+            onRebased={(conflicts) => {
+              setDialog(null);
+              say(conflicts.length ? t("designer.rebased_with", { names: conflicts.join(", ") }) : t("designer.rebased"));
+            }}
+          />
+        )}
+        {dialog === "run" && dag && (
+          <RunDialog dag={dag} number={draft.base} unsaved={changed} runLink={(id) => props.links.run.replace("/0/", `/${id}/`)} onClose={() => setDialog(null)} />
+        )}
+        {dialog === "help" && <HelpDialog onClose={() => setDialog(null)} />}
+      </Suspense>
+    </div>
+  );
+}
+
+function dagLink({ dag_pk, links }: Props, id: string): string {
+  return dag_pk === null ? `${links.dags}?q=${encodeURIComponent(id)}` : links.dag.replace("/0/", `/${dag_pk}/`);
+}

@@ -1,0 +1,4 @@
+import { Designer } from "../designer/Designer";
+import { mount } from "../lib/mount";
+
+void mount("designer", Designer);

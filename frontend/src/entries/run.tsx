@@ -1,0 +1,4 @@
+import { mount } from "../lib/mount";
+import { RunPage } from "../runs/RunPage";
+
+void mount("run", RunPage);

@@ -1,0 +1,86 @@
+/** A run as events change it. Events say the state that a task came to, so that telling one twice does no harm. */
+
+import { FINAL, type Page, RUN_FINAL, type RunEvent, type Snapshot, type TaskPicture } from "./types";
+
+export interface RunModel {
+  run: Snapshot["run"];
+  tasks: TaskPicture[];
+  /** Up to where events are in here. */
+  cursor: number;
+  /** The server's clock minus ours, in milliseconds. */
+  skew: number;
+  /** Something happened that events do not tell in full (items of a mapped task): ask for a snapshot soon. */
+  stale: boolean;
+}
+
+/** The model of a snapshot that came at `at` by our clock. */
+export function fromSnapshot(snapshot: Snapshot, at: number): RunModel {
+  const { run, tasks, cursor, now } = snapshot;
+  return { run, tasks, cursor, skew: Date.parse(now) - at, stale: false };
+}
+
+/** The model after a page; null when the page does not follow on what the model holds: then a snapshot is needed. */
+export function applied(model: RunModel, page: Page): RunModel | null {
+  if (page.since !== undefined && page.since !== model.cursor) return null;
+  if (page.next_since < model.cursor) return null;
+  if (!page.events.length) return model;
+  const places = new Map(model.tasks.map((task, place) => [task.task_id, place]));
+  const tasks = [...model.tasks];
+  let { run, stale } = model;
+  for (const event of page.events) {
+    if (!event.task_id) run = movedRun(run, event);
+    else {
+      const place = places.get(event.task_id);
+      const task = place === undefined ? undefined : tasks[place];
+      if (!task || place === undefined) return null;
+      if (task.id === event.task_execution_id || task.id === 0) tasks[place] = movedTask(task, event);
+      stale ||= task.id !== event.task_execution_id;
+    }
+  }
+  return { ...model, run, tasks, stale, cursor: page.next_since };
+}
+
+function movedRun(run: Snapshot["run"], event: RunEvent): Snapshot["run"] {
+  if (event.old === event.new) return run;
+  const state = event.new as typeof run.state;
+  return {
+    ...run,
+    state,
+    reason: event.reason as typeof run.reason,
+    started_at: state === "running" ? (run.started_at ?? event.at) : run.started_at,
+    ended_at: RUN_FINAL.has(state) ? event.at : null,
+  };
+}
+
+function movedTask(task: TaskPicture, event: RunEvent): TaskPicture {
+  const state = event.new as TaskPicture["state"];
+  const moved: TaskPicture = {
+    ...task,
+    id: event.task_execution_id ?? task.id,
+    state,
+    reason: event.reason,
+    message: event.message,
+    attempt: Math.max(task.attempt, event.attempt),
+    node: event.node || task.node,
+    held: false,
+    next_attempt_at: null,
+    ended_at: FINAL.has(state) ? event.at : null,
+    earlier: earlierBars(task, event),
+  };
+  if (state === "running") moved.started_at = event.at;
+  if (state === "queued") moved.queued_at = event.at;
+  if (state === "queued" || state === "pending") moved.started_at = null;
+  if (state === "pending") moved.queued_at = null;
+  return moved;
+}
+
+/** The attempt that an event closes becomes a bar of its own, when another attempt is to follow. */
+function earlierBars(task: TaskPicture, event: RunEvent): TaskPicture["earlier"] {
+  const opensAgain = event.new === "queued" || event.new === "pending" || event.new === "retrying";
+  if (!opensAgain || !task.started_at || !task.attempt) return task.earlier;
+  const told = task.earlier.some((bar) => bar.number === task.attempt);
+  if (told && event.old === "retrying") return task.earlier;
+  const bar = { number: task.attempt, started_at: task.started_at, ended_at: task.ended_at ?? event.at, end: event.old };
+  if (event.new === "retrying") bar.end = "retrying";
+  return [...task.earlier.filter((other) => other.number !== bar.number), bar];
+}

@@ -1,0 +1,44 @@
+"""What a task gets, rendered for those who look."""
+
+from __future__ import annotations
+
+import pytest
+from rest_framework.test import APIClient
+
+from tests.integration.api.conftest import ClientOf
+from tests.support.hands import Done, dag, do, start
+from workflows.models import NodePool
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
+
+
+@pytest.fixture(autouse=True)
+def _pool(transactional_db: None) -> None:
+    NodePool.objects.get_or_create(name="default")
+
+
+def test_parameters_come_as_written_and_as_rendered(author: APIClient) -> None:
+    document = dag(
+        a={}, b={"type": "shell", "command": "echo {{ tasks.a.output.n }} {{ task.attempt }}", "depends_on": ["a"]}
+    )
+    run = start(document)
+    address = f"/api/v1/runs/{run.pk}/tasks/b/inputs"
+    before = author.get(address).json()
+    assert before["rendered"] is None
+    assert "n" in before["problem"]
+    do(run, "a", Done(output={"n": 7}))
+    after = author.get(address).json()
+    assert after["written"]["command"] == "echo {{ tasks.a.output.n }} {{ task.attempt }}"
+    assert (after["rendered"]["command"], after["problem"]) == ("echo 7 1", "")
+    assert author.get(f"{address}?attempt=3").json()["rendered"]["command"] == "echo 7 3"
+
+
+def test_a_mapped_task_has_the_inputs_of_its_items(author: APIClient) -> None:
+    run = start(dag(m={"type": "shell", "command": "echo {{ item }}", "foreach": [1, 2]}))
+    found = author.get(f"/api/v1/runs/{run.pk}/tasks/m/inputs").json()
+    assert (found["rendered"], found["problem"]) == (None, "each of its items has inputs of its own")
+
+
+def test_they_are_for_who_may_see_tasks(client_of: ClientOf) -> None:
+    run = start(dag(a={}))
+    assert client_of("view_dagrun").get(f"/api/v1/runs/{run.pk}/tasks/a/inputs").status_code == 403

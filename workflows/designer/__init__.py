@@ -1,0 +1,1 @@
+"""The browser's side of the pages: where the built front end is."""
