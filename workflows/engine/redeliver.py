@@ -48,18 +48,19 @@ UPDATE workflows_taskexecution t SET sent_at = now(), withheld = false FROM stal
 RETURNING t.run_id, s.version_id, s.of_run, t.position, t.map_index, t.attempt
 """
 
-# Messages of one queue and priority are taken in the order of their sending. What a worker went on with without a
-# message counts as that which led to it.
+# Messages of one queue are taken by their priority, and those of one priority in the order of their sending: one that
+# runs was sent after all that were as urgent or more and are gone. What a worker went on with without a message counts
+# as that which led to it.
 _TAKE_OVERTAKEN = """
 WITH latest AS (
-    SELECT queue, priority, max(sent_at) AS queued_at FROM workflows_taskexecution
+    SELECT queue, priority, max(sent_at) AS sent_at FROM workflows_taskexecution
      WHERE state = 'running' AND queue = ANY(%s::text[]) GROUP BY queue, priority
 ), stale AS (
     SELECT t.id, r.version_id, r.priority AS of_run
-      FROM latest l JOIN workflows_taskexecution t ON t.queue = l.queue AND t.priority = l.priority
-      JOIN workflows_dagrun r ON r.id = t.run_id
+      FROM workflows_taskexecution t JOIN workflows_dagrun r ON r.id = t.run_id
      WHERE t.state = 'queued' AND NOT t.held AND NOT t.withheld
-       AND COALESCE(t.sent_at, t.queued_at) < l.queued_at - make_interval(secs => %s)
+       AND EXISTS (SELECT FROM latest l WHERE l.queue = t.queue AND l.priority <= t.priority
+                      AND COALESCE(t.sent_at, t.queued_at) < l.sent_at - make_interval(secs => %s))
        AND r.state = 'running' AND r.paused_at IS NULL
      ORDER BY t.priority DESC, t.id LIMIT %s FOR NO KEY UPDATE OF t SKIP LOCKED
 )
@@ -88,7 +89,7 @@ def send_again() -> int:
     """Send queued rows again when there is evidence that their message is gone; returns how many.
 
     Evidence: the broker's epoch changed (it lost its memory); the queue is empty while rows have waited in it for
-    longer than a worker takes to claim; a row of the same queue and priority that was queued that much later is
+    longer than a worker takes to claim; a row of the same queue, no more urgent, that was queued that much later is
     running already; or a canary that was sent that much later has come through. A backlog is not evidence.
     """
     forgot = _broker_forgot()

@@ -228,3 +228,19 @@ def test_what_was_gone_on_with_does_not_overtake_messages() -> None:
     assert second.state == "running"
     assert second.sent_at == first.sent_at == first.queued_at
     assert second.queued_at > second.sent_at
+
+
+@pytest.mark.parametrize(("urgent", "resent"), [(5, 1), (9, 1), (1, 0)])
+def test_a_message_that_was_taken_is_evidence_for_those_that_are_as_urgent(
+    monkeypatch: pytest.MonkeyPatch, urgent: int, resent: int
+) -> None:
+    """They are taken first, and those of one priority in their order; of less urgent ones it says nothing."""
+    later = start(dag("later", a={}))
+    waits = start(dag("waits", b={"priority": urgent}))
+    TaskExecution.objects.filter(run=waits).update(queued_at=timezone.now() - timedelta(seconds=60))
+    held(later, "a")
+    monkeypatch.setattr(redeliver.broker, "empty_queues", lambda queues: set())
+    monkeypatch.setattr(redeliver.broker, "epoch", lambda: None)
+    monkeypatch.setattr(redeliver.canaries, "send", lambda queues: None)
+    monkeypatch.setattr(redeliver.send, "send", lambda dispatches: len(list(dispatches)))
+    assert redeliver.send_again() == resent
