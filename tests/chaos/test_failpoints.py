@@ -159,7 +159,8 @@ def small(walk: Walk) -> int:
 
 def wide(walk: Walk) -> int:
     """A run whose first task makes more ready than one batch of messages holds."""
-    tasks = {f"w{n}": deed("work", depends_on=["root"]) for n in range(300)}
+    # With a timeout each needs a message: otherwise most would wait for those who go on.
+    tasks = {f"w{n}": deed("work", depends_on=["root"], timeout=60) for n in range(300)}
     return walk.stage.run(walk.name(), {"root": deed("work"), **tasks})
 
 
