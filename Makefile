@@ -86,7 +86,7 @@ screenshots: install-dev frontend ## Leave a picture of every page in build/scre
 mutation: install-dev ## Make small wrongs in the state machine, one at a time, and see whether the tests notice (an hour)
 	$(BIN)/python -m tests.mutation.run $(ARGS)
 
-bench: install-dev ## Measure against the references, three interleaved repetitions
+bench: install-dev ## Measure against the references, nine interleaved repetitions (six minutes)
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
 
 bench-once: install-dev ## Run each benchmark once, so that none rots

@@ -30,7 +30,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--once", action="store_true", help="all of it, small and once: correctness, no figures kept")
     parser.add_argument("--only", **words, help="workloads, such as W1,W2")
     parser.add_argument("--systems", default=NAMES, **words, help=f"of {','.join(NAMES)}")
-    parser.add_argument("--repeat", type=int, default=3, help="interleaved repetitions (3)")
+    parser.add_argument("--repeat", type=int, default=9, help="interleaved repetitions (9)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the sizes of the workloads (1.0)")
     parser.add_argument("--json", type=Path, help="where the results go (tests/benchmarks/results/)")
     parser.add_argument("--gate", action="store_true", help="exit 1 unless every promise of docs/performance.md holds")
