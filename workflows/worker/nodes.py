@@ -47,4 +47,4 @@ SELECT COALESCE(sum(concurrency), 0) FROM workflows_node
 
 def capacity(queue: str, within: float) -> int:
     """How many tasks of a queue can run at one time, on the nodes that have shown themselves within so many seconds."""
-    return int(sql.run(_CAPACITY, (within, queue))[0][0])
+    return int(sql.read(_CAPACITY, (within, queue))[0][0])

@@ -89,9 +89,13 @@ class Stream:
 
     def hand_on(self, after: Consequences, plan: Plan, task: PlannedTask) -> None:
         """Before stopping: one of the tasks that wait for such as us is sent; whom it reaches takes our place."""
-        if plan.wide:
+        if not plan.wide:
+            return
+        try:
             for run_id, _, _, row in transitions.release(1, run_id=self._root[0]):
                 after.ready(plan, run_id, [row])
+        except Exception:  # the outcome is committed: what follows from it must not be lost with this
+            log.exception("a withheld task could not be handed on; the reconciler will")
 
     def _next(self, held: Claim, after: Consequences, plan: Plan) -> tuple[Finished, Plan, PlannedTask]:
         """Run what the last commit claimed; before it, send what else that commit made ready."""
@@ -111,9 +115,9 @@ class Stream:
         return finished, plan, task
 
     def _send(self, after: Consequences) -> None:
-        feed(after)
         outbox.put(after, self._request, succeeded=True)
         try:
+            feed(after)
             outbox.flush()
         except Exception:  # as Celery's signals do it: what is held by now runs all the same
             log.exception("what became ready could not be sent; the reconciler will")

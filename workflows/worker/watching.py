@@ -63,7 +63,8 @@ class _Teller:
             self._told.clear()
             dispatcher = self._dispatcher
             try:
-                dispatcher.flush(errors=False)
+                if dispatcher is not None:
+                    dispatcher.flush(errors=False)
             except (KombuError, OSError, RedisError) as error:
                 log.warning("broker: %s; who watches misses some attempts", str(error).strip())
                 self._dispatcher = None  # the next one to be told of opens another
