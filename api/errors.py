@@ -61,6 +61,8 @@ STATUS_OF: Mapping[type[CeleriacError], tuple[HTTPStatus, str]] = {
     core.PoolExists: (HTTPStatus.CONFLICT, "pool_exists"),
     core.NothingToDo: (HTTPStatus.CONFLICT, "nothing_to_do"),
     core.TasksAtWork: (HTTPStatus.CONFLICT, "tasks_at_work"),
+    core.OtherGraph: (HTTPStatus.CONFLICT, "other_graph"),
+    core.NotOver: (HTTPStatus.CONFLICT, "not_over"),
     core.PartOfAnotherRun: (HTTPStatus.CONFLICT, "part_of_another_run"),
     core.UnknownTask: (HTTPStatus.NOT_FOUND, "unknown_task"),
     core.InvalidDocument: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_document"),

@@ -21,13 +21,27 @@ MOST_TASKS = 1000  # listed in an answer; `count` is of all
 RUN_AGAIN, MARK = "run_again", "mark"
 
 
-class RetrySerializer(serializers.Serializer[Any]):
-    """Whether to retry, or only to say what would be touched."""
+class PreviewSerializer(serializers.Serializer[Any]):
+    """Whether to do it, or only to say what would be touched."""
 
     preview = serializers.BooleanField(required=False, default=False, help_text="Say it, and change nothing.")
 
 
-class TasksSerializer(RetrySerializer):
+class RunAgainSerializer(PreviewSerializer):
+    """How to run again."""
+
+    version = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=1,
+        max_value=2**31 - 1,
+        help_text="Go on with this version of the DAG, of the same tasks and edges; only of a run that is over. "
+        "Left out: the run's own.",
+    )
+
+
+class TasksSerializer(serializers.Serializer[Any]):
     """Tasks of a run, by their ids."""
 
     tasks = serializers.ListField(
@@ -35,14 +49,14 @@ class TasksSerializer(RetrySerializer):
     )
 
 
-class ClearSerializer(TasksSerializer):
+class ClearSerializer(TasksSerializer, RunAgainSerializer):
     """From where a run is to run again."""
 
     downstream = serializers.BooleanField(required=False, default=True, help_text="And all tasks below them.")
     upstream = serializers.BooleanField(required=False, default=False, help_text="And all tasks above them.")
 
 
-class MarkSerializer(TasksSerializer):
+class MarkSerializer(TasksSerializer, PreviewSerializer):
     """Tasks, and how they are to be settled."""
 
     state = serializers.ChoiceField(choices=[(s.value, s.value) for s in (TaskState.SUCCESS, TaskState.FAILED)])
@@ -65,6 +79,9 @@ class TouchedSerializer(serializers.Serializer[Any]):
     preview = serializers.BooleanField(help_text="Whether nothing was changed.")
     count = serializers.IntegerField(help_text=f"Of all that is touched; at most {MOST_TASKS} are listed.")
     kept = serializers.IntegerField(help_text="Tasks that stay as they are.")
+    version = serializers.IntegerField(
+        allow_null=True, help_text="The version that the run is moved to; null when it stays on its own."
+    )
     touched = TouchedTaskSerializer(many=True)
 
 
@@ -79,10 +96,10 @@ class SurgeryResource(Resource[DagRun]):
     queryset = DagRun.objects.none()
     serializer_class = TouchedSerializer
 
-    @extend_schema(operation_id="runs_retry", request=RetrySerializer, responses=TouchedSerializer, filters=False)
+    @extend_schema(operation_id="runs_retry", request=RunAgainSerializer, responses=TouchedSerializer, filters=False)
     def retry(self, request: Request, run_id: int) -> Response:
         """Run again what did not succeed, and what follows from it; of mapped tasks the items that did not."""
-        return _answer(request, RetrySerializer, lambda **how: surgery.retry_failed(run_id, **how))
+        return _answer(request, RunAgainSerializer, lambda **how: surgery.retry_failed(run_id, **how))
 
     @extend_schema(operation_id="runs_clear", request=ClearSerializer, responses=TouchedSerializer, filters=False)
     def clear(self, request: Request, run_id: int) -> Response:
@@ -108,6 +125,7 @@ def _answer(request: Request, body: type[serializers.Serializer[Any]], operate: 
         "preview": given["preview"],
         "count": touched.count,
         "kept": touched.kept,
+        "version": touched.version,
         "touched": [row for row, _ in zip(_rows(touched), range(MOST_TASKS), strict=False)],
     }
     return Response(TouchedSerializer(data).data)

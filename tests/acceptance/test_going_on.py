@@ -70,7 +70,7 @@ def test_what_else_is_ready_is_sent_and_runs_meanwhile(stage: Stage) -> None:
 
 
 def test_a_wide_fan_out_takes_few_messages_and_every_child(stage: Stage) -> None:
-    """Its tasks wait until each child holds one: a child that another test's task has just killed is fed when it is back."""
+    """Its tasks wait until each child holds one: one that another test's task just killed is fed when it is back."""
     wide = {f"w{n}": deed("work", gate=stage.gate("wide"), depends_on=["top"]) for n in range(60)}
     run = stage.run("wide", {"top": deed("work"), **wide, "end": deed("work", depends_on=list(wide))})
 

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 
 from tests.support.hands import Done, Expand, Fail, admitted, dag, do, held, items, start, state, states
 from workflows.engine.launch import launch
+from workflows.engine.publish import publish
 from workflows.management import run_view, watch
 from workflows.models import DagRun, Event, NodePool, TaskExecution
 
@@ -68,6 +69,7 @@ def test_clear_from_here_above_and_alone() -> None:
         "reset": {"a": "success", "b": "failed"},
         "items": {},
         "kept": 1,
+        "version": None,
     }
     said("run_clear", run.pk, "a")
     assert states(run) == {"a": "queued", "b": "pending", "c": "pending"}
@@ -209,3 +211,16 @@ def test_held_tasks_say_that_they_wait_for_room() -> None:
     assert [line for line in said("run_show", run.pk).splitlines() if "waits for room within a limit" in line] != []
     pending = launch("d")
     assert run_view.counts_line(run_view.look(pending.pk).counts).startswith("2 tasks: ")
+
+
+def test_what_was_mended_runs_in_the_run_that_it_broke() -> None:
+    run = failed()
+    publish(dag(a={}, b={"depends_on": ["a"], "timeout": 5}, c={"depends_on": ["b"]}))
+    assert "2 tasks would be touched, with version 2, 1 stay" in said(
+        "run_clear", run.pk, "b", "--on-version", "2", "--dry-run"
+    )
+    assert json.loads(said("run_retry", run.pk, "--on-version", "2", "--json"))["version"] == 2
+    run.refresh_from_db()
+    assert run.version.number == 2
+    with pytest.raises(CommandError, match="still goes on"):
+        said("run_clear", run.pk, "a", "--on-version", "1")

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from workflows.admin import mounting, show
+from workflows.admin import designing, mounting, show
 from workflows.admin.bases import may
 from workflows.admin.run_actions import VERBS
 from workflows.core.states import RunState, TaskState
@@ -135,6 +135,8 @@ def app_props(request: HttpRequest, run: DagRun) -> dict[str, Any] | None:
         return None
     any_run = reverse("admin:workflows_dagrun_change", args=[0])
     links = {"run": any_run, "dag": reverse("admin:workflows_dag_change", args=[run.dag_id])}
+    if designing.may_see(request):
+        links["designer"] = reverse("admin:workflows_dag_designer", args=[run.dag_id])
     verbs = {v.name for v in VERBS.values() if v.applies(run) and may(request, v.permission)}
     if "delete" in verbs:
         links["delete"] = reverse("admin:workflows_dagrun_delete_softly", args=[run.pk])

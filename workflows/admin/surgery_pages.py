@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from workflows.admin import show
 from workflows.core.errors import CeleriacError
 from workflows.core.states import TaskState
-from workflows.engine import surgery
+from workflows.engine import plans, surgery
 from workflows.engine.surgery import Touched
 from workflows.models import DagRun
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MOST = 100  # runs in one go: each is previewed, and then operated on, in a transaction of its own
 MOST_TASKS = 500  # named in one address
 LISTED = 200
-ALONE, ABOVE = "alone", "above"
+ALONE, ABOVE, VERSION = "alone", "above", "version"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,7 @@ class Asked:
     tasks: tuple[str, ...] = ()
     downstream: bool = True
     upstream: bool = False
+    version: int | None = None
 
 
 CUTS: Mapping[str, Cut] = MappingProxyType(
@@ -79,7 +80,9 @@ CUTS: Mapping[str, Cut] = MappingProxyType(
             ),
             button=gettext_lazy("Yes, retry"),
             done="retried what failed",
-            operate=lambda run, asked, by, preview: surgery.retry_failed(run, by=by, preview=preview),
+            operate=lambda run, asked, by, preview: surgery.retry_failed(
+                run, version=asked.version, by=by, preview=preview
+            ),
             of_tasks=False,
         ),
         "clear": Cut(
@@ -91,7 +94,13 @@ CUTS: Mapping[str, Cut] = MappingProxyType(
             button=gettext_lazy("Yes, run again"),
             done="ran again",
             operate=lambda run, asked, by, preview: surgery.clear(
-                run, asked.tasks, downstream=asked.downstream, upstream=asked.upstream, by=by, preview=preview
+                run,
+                asked.tasks,
+                downstream=asked.downstream,
+                upstream=asked.upstream,
+                version=asked.version,
+                by=by,
+                preview=preview,
             ),
         ),
         "mark-success": Cut(
@@ -176,6 +185,7 @@ def asked_of(request: HttpRequest) -> Asked:
         tasks=tuple(dict.fromkeys(request.GET.getlist("task")))[:MOST_TASKS],
         downstream=ALONE not in request.GET,
         upstream=ABOVE in request.GET,
+        version=int(version) if (version := request.GET.get(VERSION, "")).isdecimal() and len(version) < 9 else None,
     )
 
 
@@ -216,6 +226,7 @@ def _answer(
         touched=sum(plan.touched is not None for plan in plans),
         tasks=sum(plan.touched.count for plan in plans if plan.touched),
         choices=_choices(request, asked) if cut.name == "clear" else [],
+        versions=_versions(request, runs[0], asked) if len(runs) == 1 and cut.name in ("retry", "clear") else [],
         back=back,
         action=request.POST.get("action", ""),
         action_checkbox_name=helpers.ACTION_CHECKBOX_NAME,
@@ -243,6 +254,23 @@ def _tell(admin: DagRunAdmin, request: HttpRequest, cut: Cut, plans: Sequence[Pl
         admin.message_user(request, told % {"tasks": tasks, "runs": len(done)}, messages.SUCCESS)
     for plan in [plan for plan in plans if plan.refusal][:5]:
         admin.message_user(request, plan.refusal, messages.WARNING)
+
+
+def _versions(request: HttpRequest, run: DagRun, asked: Asked) -> list[tuple[str, str, bool]]:
+    """By which version it runs again, as links like those of `_choices`: the run's own, or the current one."""
+    current = run.dag.current_version_id
+    if current is None or run.ended_at is None or run.version_id == current:
+        return []
+    newest = plans.version_number(current)
+    found = []
+    for number, says in ((None, _("as version %d says")), (newest, _("as version %d says, the current one"))):
+        query = request.GET.copy()
+        query.pop(VERSION, None)
+        if number is not None:
+            query[VERSION] = str(number)
+        says %= number or plans.version_number(run.version_id)
+        found.append((f"?{query.urlencode()}", says, asked.version == number))
+    return found
 
 
 def _choices(request: HttpRequest, asked: Asked) -> list[tuple[str, str, bool]]:

@@ -70,6 +70,15 @@ class TasksAtWork(CeleriacError):
     run first."""
 
 
+class OtherGraph(CeleriacError):
+    """Run {run_id} cannot go on with version {number}: {why}. Its tasks and edges must be those of version {current};
+    start a new run instead."""
+
+
+class NotOver(CeleriacError):
+    """Run {run_id} still goes on: it can be moved to version {number} once it is over."""
+
+
 class PartOfAnotherRun(CeleriacError):
     """Run {run_id} was a sub-DAG of run {parent_run}: run task {task_id!r} of that run again instead."""
 

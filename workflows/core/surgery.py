@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from workflows.core import graph
-from workflows.core.plan import Plan
+from workflows.core.plan import Plan, PlannedTask
 from workflows.core.states import Reason, TaskState
 
 _DID_NOT_SUCCEED = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED)
@@ -73,6 +73,34 @@ def mark(plan: Plan, rows: Mapping[int, Row], positions: Iterable[int], to: Task
                 reset.add(below)
                 todo.append(below)
     return Cut(reset=frozenset(reset), marks=marks)
+
+
+def misfit(old: Plan, new: Plan) -> str:
+    """Why a run of the old plan cannot go on by the new one, in words; "" if it can.
+
+    What has settled was decided by the old plan's edges and rules, so these must be the same; everything else of a task
+    (its parameters, condition, retries, timeout, pool) may differ.
+    """
+    lost, found = old.by_id.keys() - new.by_id.keys(), new.by_id.keys() - old.by_id.keys()
+    if lost:
+        return f"task {min(lost)!r} is no longer there"
+    if found:
+        return f"task {min(found)!r} is new"
+    for mine, theirs in zip(old.tasks, new.tasks, strict=True):
+        if mine.id != theirs.id:
+            return f"{theirs.id!r} stands where {mine.id!r} stood"
+        if differs := [name for name, part in _SHAPE.items() if part(mine) != part(theirs)]:
+            return f"task {mine.id!r} has another {differs[0]}"
+    return ""
+
+
+_SHAPE: Mapping[str, Callable[[PlannedTask], object]] = {
+    "depends_on": lambda task: task.upstream,
+    "choice between branches": lambda task: task.branches,
+    "trigger_rule": lambda task: task.rule,
+    "allow_failure": lambda task: task.allow_failure,
+    "foreach (it had one, or had none)": lambda task: task.foreach is None,
+}
 
 
 def _never_ran(row: Row) -> bool:

@@ -176,13 +176,19 @@ def checked_params(
     version: DagVersion, given: Mapping[str, Any], logical_date: datetime, interval_start: datetime | None = None
 ) -> dict[str, Any]:
     """The run's parameters with defaults filled in. Raises BadParams with every problem."""
-    declared = plans.params_of(version.pk)
+    return complete_params(version.dag.dag_id, version.pk, given, logical_date, interval_start)
+
+
+def complete_params(
+    dag_id: str, version_id: int, given: Mapping[str, Any], logical_date: datetime, interval_start: datetime | None
+) -> dict[str, Any]:
+    """`checked_params`, by ids."""
+    declared = plans.params_of(version_id)
     if not declared and not given:
         return {}
-    context = _default_context(version.dag.dag_id, logical_date, interval_start)
-    values, problems = core_params.resolve(declared, given, context)
+    values, problems = core_params.resolve(declared, given, _default_context(dag_id, logical_date, interval_start))
     if problems:
-        raise BadParams(dag_id=version.dag.dag_id, problems=problems)
+        raise BadParams(dag_id=dag_id, problems=problems)
     return values
 
 

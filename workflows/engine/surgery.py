@@ -21,6 +21,7 @@ from workflows.core.surgery import Cut, Row
 from workflows.engine import plans, sql, transitions
 from workflows.engine.advance import Consequences, cascade
 from workflows.engine.launch import follow_up
+from workflows.engine.revision import Revision, revision
 from workflows.executors import send
 from workflows.executors.canvas import celery_id
 
@@ -35,6 +36,7 @@ class Touched:
     items: dict[str, str]
     marks: dict[str, str]
     kept: int
+    version: int | None = None  # that the run is moved to; None: it stays on its own
 
     @property
     def count(self) -> int:
@@ -42,12 +44,13 @@ class Touched:
         return len(self.reset) + len(self.items) + len(self.marks)
 
 
-def retry_failed(run_id: int, *, by: str = "", preview: bool = False) -> Touched:
+def retry_failed(run_id: int, *, version: int | None = None, by: str = "", preview: bool = False) -> Touched:
     """Run again what did not succeed, and what follows from it; of mapped tasks the items that did not.
 
-    Raises UnknownRun, NothingToDo, TasksAtWork, PartOfAnotherRun.
+    With `version` what runs from here on is what that version of the DAG says, for a run that is over.
+    Raises UnknownRun, NothingToDo, TasksAtWork, PartOfAnotherRun, UnknownVersion, NotOver, OtherGraph, BadParams.
     """
-    return _operate(run_id, lambda plan, rows: cuts.retry(plan, rows), by, Reason.CLEARED_BY_USER, preview)
+    return _operate(run_id, lambda plan, rows: cuts.retry(plan, rows), by, Reason.CLEARED_BY_USER, preview, version)
 
 
 def clear(
@@ -56,19 +59,22 @@ def clear(
     *,
     downstream: bool = True,
     upstream: bool = False,
+    version: int | None = None,
     by: str = "",
     preview: bool = False,
 ) -> Touched:
     """Run the given tasks again, whatever became of them, with those below them (and above them).
 
-    Raises UnknownRun, UnknownTask, NothingToDo, TasksAtWork, PartOfAnotherRun.
+    With `version` what runs from here on is what that version of the DAG says, for a run that is over.
+    Raises UnknownRun, UnknownTask, NothingToDo, TasksAtWork, PartOfAnotherRun, UnknownVersion, NotOver, OtherGraph,
+    BadParams.
     """
     wanted = list(task_ids)
 
     def cut(plan: Plan, rows: Mapping[int, Row]) -> Cut:
         return cuts.clear(plan, rows, _positions(plan, run_id, wanted), downstream=downstream, upstream=upstream)
 
-    return _operate(run_id, cut, by, Reason.CLEARED_BY_USER, preview)
+    return _operate(run_id, cut, by, Reason.CLEARED_BY_USER, preview, version)
 
 
 def mark(run_id: int, task_ids: Iterable[str], to: TaskState, *, by: str = "", preview: bool = False) -> Touched:
@@ -121,7 +127,12 @@ SELECT position, map_index, id, state FROM workflows_taskexecution
 
 
 def _operate(
-    run_id: int, cut_of: Callable[[Plan, Mapping[int, Row]], Cut], by: str, reason: Reason, preview: bool
+    run_id: int,
+    cut_of: Callable[[Plan, Mapping[int, Row]], Cut],
+    by: str,
+    reason: Reason,
+    preview: bool,
+    version: int | None = None,
 ) -> Touched:
     killed: list[str] = []
 
@@ -130,6 +141,8 @@ def _operate(
         with sql.atomically():
             sql.lock_run(run_id)
             patient = _Patient.read(run_id)
+            if version is not None:
+                patient.revise(version)
             cut = cut_of(patient.plan, {p: Row(state=t.stands, reason=t.reason) for p, t in patient.tasks.items()})
             patient.check(cut)
             touched = patient.touched(cut)
@@ -155,6 +168,7 @@ class _Patient:
     plan: Plan
     tasks: dict[int, _Task]
     parent_id: int | None
+    revision: Revision | None = None
 
     @classmethod
     def read(cls, run_id: int) -> _Patient:
@@ -181,6 +195,12 @@ class _Patient:
             rows = sql.run("SELECT run_id, task_id FROM workflows_taskexecution WHERE id = %s", (self.parent_id,))
             raise PartOfAnotherRun(run_id=self.run_id, parent_run=rows[0][0], task_id=rows[0][1])
 
+    def revise(self, number: int) -> None:
+        """Go on with another version."""
+        self.revision = revision(self.run_id, number)
+        if self.revision is not None:
+            self.plan = self.revision.plan
+
     def touched(self, cut: Cut) -> Touched:
         """The preview."""
         items = {
@@ -194,14 +214,20 @@ class _Patient:
             items=items,
             marks={self.plan.tasks[p].id: self.tasks[p].stands.value for p in sorted(cut.marks)},
             kept=len(self.tasks) - len(cut.reset) - len(cut.marks) - len(cut.items),
+            version=self.revision.number if self.revision else None,
         )
 
     def operate(self, cut: Cut, by: str, reason: Reason, killed: list[str]) -> Consequences:
         """Do it, inside the caller's transaction."""
         after = Consequences(maybe_over={self.run_id})
         who = f"by {by}" if by else ""
+        if self.revision is not None:
+            who = f"{who}, with version {self.revision.number}".lstrip(", ")
+            self.revision.adopt(self.run_id)
         self._reopen_run(reason, who)
         self._reopen(cut, reason, who)
+        if self.revision is not None:
+            self.revision.refit(self.run_id, cut.reset | cut.items)
         for position, to in cut.marks.items():
             self._mark(position, to, who, after, killed)
         for position in sorted(cut.items):

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.management.base import CommandParser
+
 from workflows.core.states import TaskState
 from workflows.engine.surgery import Touched
 from workflows.management import text
 from workflows.management.run_view import mark_of
 
 SHOWN = 60
+
+
+def add_on_version(parser: CommandParser) -> None:
+    """`--on-version N`: what was mended in a newer version runs in the run that it broke."""
+    parser.add_argument(
+        "--on-version",
+        type=int,
+        metavar="N",
+        help="go on with this version of the DAG, of the same tasks and edges; only of a run that is over",
+    )
 
 
 def lines(touched: Touched, *, preview: bool, marked: TaskState | None = None) -> list[str]:
@@ -33,7 +45,8 @@ def lines(touched: Touched, *, preview: bool, marked: TaskState | None = None) -
 def _title(touched: Touched, *, preview: bool) -> str:
     verb = "would be touched" if preview else "touched"
     count = text.counted(touched.count, "task")
-    return f"run {touched.run_id} ({touched.run_state.value}): {count} {verb}, {touched.kept:,} stay as they are"
+    moved = f", with version {touched.version}" if touched.version is not None else ""
+    return f"run {touched.run_id} ({touched.run_state.value}): {count} {verb}{moved}, {touched.kept:,} stay as they are"
 
 
 def as_json(touched: Touched, *, preview: bool) -> dict[str, Any]:
@@ -47,4 +60,5 @@ def as_json(touched: Touched, *, preview: bool) -> dict[str, Any]:
         "reset": touched.reset,
         "items": touched.items,
         "kept": touched.kept,
+        "version": touched.version,
     }

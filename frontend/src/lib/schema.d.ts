@@ -1438,13 +1438,15 @@ export interface components {
         };
         /** @description From where a run is to run again. */
         ClearRequest: {
+            /** @description Ids of tasks. */
+            tasks: string[];
             /**
              * @description Say it, and change nothing.
              * @default false
              */
             preview: boolean;
-            /** @description Ids of tasks. */
-            tasks: string[];
+            /** @description Go on with this version of the DAG, of the same tasks and edges; only of a run that is over. Left out: the run's own. */
+            version?: number | null;
             /**
              * @description And all tasks below them.
              * @default true
@@ -1853,13 +1855,13 @@ export interface components {
         };
         /** @description Tasks, and how they are to be settled. */
         MarkRequest: {
+            /** @description Ids of tasks. */
+            tasks: string[];
             /**
              * @description Say it, and change nothing.
              * @default false
              */
             preview: boolean;
-            /** @description Ids of tasks. */
-            tasks: string[];
             state: components["schemas"]["MarkStateEnum"];
         };
         /**
@@ -2288,14 +2290,6 @@ export interface components {
             readonly ended_at: string | null;
             readonly retried: number;
         };
-        /** @description Whether to retry, or only to say what would be touched. */
-        RetryRequest: {
-            /**
-             * @description Say it, and change nothing.
-             * @default false
-             */
-            preview: boolean;
-        };
         /** @description A run. */
         Run: {
             readonly id: number;
@@ -2339,6 +2333,16 @@ export interface components {
             readonly paused_at: string | null;
             /** Format: date-time */
             readonly deleted_at: string | null;
+        };
+        /** @description How to run again. */
+        RunAgainRequest: {
+            /**
+             * @description Say it, and change nothing.
+             * @default false
+             */
+            preview: boolean;
+            /** @description Go on with this version of the DAG, of the same tasks and edges; only of a run that is over. Left out: the run's own. */
+            version?: number | null;
         };
         /** @description What deleting a run touches. */
         RunDeletion: {
@@ -2679,6 +2683,8 @@ export interface components {
             count: number;
             /** @description Tasks that stay as they are. */
             kept: number;
+            /** @description The version that the run is moved to; null when it stays on its own. */
+            version: number | null;
             touched: components["schemas"]["TouchedTask"][];
         };
         /** @description One task execution, as it was before. */
@@ -2915,8 +2921,8 @@ export type Regenerated = components['schemas']['Regenerated'];
 export type RegeneratedStateEnum = components['schemas']['RegeneratedStateEnum'];
 export type Regeneration = components['schemas']['Regeneration'];
 export type Retried = components['schemas']['Retried'];
-export type RetryRequest = components['schemas']['RetryRequest'];
 export type Run = components['schemas']['Run'];
+export type RunAgainRequest = components['schemas']['RunAgainRequest'];
 export type RunDeletion = components['schemas']['RunDeletion'];
 export type RunDetail = components['schemas']['RunDetail'];
 export type RunState = components['schemas']['RunState'];
@@ -5046,7 +5052,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["RetryRequest"];
+                "application/json": components["schemas"]["RunAgainRequest"];
             };
         };
         responses: {

@@ -23,7 +23,7 @@ interface Props {
 
 /** What an action will touch, and the button that does it. */
 export function ActionDialog({ action, model, onClose, onDone }: Props) {
-  const [reach, setReach] = useState({ downstream: true, upstream: false });
+  const [reach, setReach] = useState<Reached>({ downstream: true, upstream: false, version: null });
   const run_id = model.run.id;
   const doing = useMutation({
     mutationFn: () => perform(action, run_id, reach),
@@ -53,6 +53,7 @@ export function ActionDialog({ action, model, onClose, onDone }: Props) {
     >
       {doing.error && <ErrorNote error={doing.error} />}
       {action.kind === "clear" && <Reach reach={reach} onChange={setReach} />}
+      {(action.kind === "clear" || action.kind === "retry") && model.run.ended_at && <Version run={model.run} reach={reach} onChange={setReach} />}
       {isSurgery(action) ? <Preview action={action} run_id={run_id} reach={reach} /> : <Sentence kind={action.kind} model={model} />}
     </Dialog>
   );
@@ -61,6 +62,8 @@ export function ActionDialog({ action, model, onClose, onDone }: Props) {
 interface Reached {
   downstream: boolean;
   upstream: boolean;
+  /** The version to go on with; null: the run's own. */
+  version: number | null;
 }
 
 function isSurgery(action: Action): action is Surgery {
@@ -73,16 +76,38 @@ function titleOf(action: Action): string {
 
 async function operate(action: Surgery, run_id: number, reach: Reached, preview: boolean): Promise<Touched> {
   const path = { run_id };
-  if (action.kind === "clear") return api.post("/runs/{run_id}/clear", { path, body: { tasks: [action.task], ...reach, preview } });
+  const { version, ...far } = reach;
+  if (action.kind === "clear") return api.post("/runs/{run_id}/clear", { path, body: { tasks: [action.task], ...far, version, preview } });
   if (action.kind === "mark") {
     return api.post("/runs/{run_id}/mark", { path, body: { tasks: [action.task], state: action.state, preview } });
   }
-  return api.post("/runs/{run_id}/retry", { path, body: { preview } });
+  return api.post("/runs/{run_id}/retry", { path, body: { version, preview } });
 }
 
 async function perform(action: Action, run_id: number, reach: Reached): Promise<unknown> {
   if (isSurgery(action)) return operate(action, run_id, reach, false);
   return api.post(`/runs/{run_id}/${action.kind}`, { path: { run_id } });
+}
+
+/** By which version it runs again, when another one is current by now: what was mended there can run in this run. */
+function Version({ run, reach, onChange }: { run: RunModel["run"]; reach: Reached; onChange: (reach: Reached) => void }) {
+  const dag = useQuery({ queryKey: ["dag", run.dag_id], queryFn: () => api.get("/dags/{dag_id}", { path: { dag_id: run.dag_id } }), staleTime: 0 });
+  const current = dag.data?.current_version ?? null;
+  if (current === null || current === run.version) return null;
+  return (
+    <fieldset className="run-reach">
+      <legend>{t("run.by_version")}</legend>
+      {[run.version, current].map((number) => {
+        const version = number === run.version ? null : number;
+        return (
+          <label key={number}>
+            <input type="radio" name="version" checked={reach.version === version} onChange={() => onChange({ ...reach, version })} />{" "}
+            {t(version === null ? "run.by_own" : "run.by_current", { number })}
+          </label>
+        );
+      })}
+    </fieldset>
+  );
 }
 
 function Reach({ reach, onChange }: { reach: Reached; onChange: (reach: Reached) => void }) {

@@ -21,7 +21,7 @@ const TaskPanel = lazy(async () => ({ default: (await import("./TaskPanel")).Tas
 
 export interface RunProps extends PageProps {
   run: number;
-  links: { run: string; dag: string; delete?: string; restore?: string };
+  links: { run: string; dag: string; designer?: string; delete?: string; restore?: string };
 }
 
 const NOTHING: Estimate = { runs: 0, p50: null, p95: null, tasks: {} };

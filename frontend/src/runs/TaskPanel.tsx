@@ -46,11 +46,12 @@ export function TaskPanel({ model, task, props, onDone }: Props) {
         {task.node && <span className="ui-muted ui-mono">{task.node}</span>}
       </div>
       {task.message && <p className={FINAL.has(task.state) ? "task-message is-final" : "task-message"}>{task.message}</p>}
-      {operate && (
+      {(operate || props.links.designer) && (
         <div className="ui-row task-actions">
-          {task.ended_at && <Button icon="rotate-ccw" label={t("run.clear")} onClick={() => setAction({ kind: "clear", task: task.task_id })} />}
-          {task.state !== "success" && <Button icon="check" label={t("run.mark_success")} onClick={() => setAction({ kind: "mark", task: task.task_id, state: "success" })} />}
-          {task.state !== "failed" && <Button icon="x" look="danger" label={t("run.mark_failed")} onClick={() => setAction({ kind: "mark", task: task.task_id, state: "failed" })} />}
+          {props.links.designer && <a className="ui-button" href={`${props.links.designer}?task=${encodeURIComponent(task.task_id)}`}>{t("run.to_designer")}</a>}
+          {operate && task.ended_at && <Button icon="rotate-ccw" label={t("run.clear")} onClick={() => setAction({ kind: "clear", task: task.task_id })} />}
+          {operate && task.state !== "success" && <Button icon="check" label={t("run.mark_success")} onClick={() => setAction({ kind: "mark", task: task.task_id, state: "success" })} />}
+          {operate && task.state !== "failed" && <Button icon="x" look="danger" label={t("run.mark_failed")} onClick={() => setAction({ kind: "mark", task: task.task_id, state: "failed" })} />}
         </div>
       )}
       {task.mapped && <Items task={task} item={item} />}

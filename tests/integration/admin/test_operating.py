@@ -87,6 +87,18 @@ def test_retry_shows_what_it_touches_and_then_does_it(operator: Client) -> None:
     assert LogEntry.objects.get().get_change_message() == "retried what failed"
 
 
+def test_what_was_mended_is_offered_and_runs(operator: Client) -> None:
+    run = failed()
+    assert operator.get(page("dagrun_retry", run.pk)).context["versions"] == []
+    publish(dag(a={}, b={"depends_on": ["a"], "timeout": 5}, c={"depends_on": ["b"]}))
+    asked = operator.get(page("dagrun_retry", run.pk))
+    assert [(url, chosen) for url, _, chosen in asked.context["versions"]] == [("?", True), ("?version=2", False)]
+    operator.post(page("dagrun_retry", run.pk, version=2), {"confirmed": "1"})
+    run.refresh_from_db()
+    assert (run.state, run.version.number) == ("running", 2)
+    assert operator.get(page("dagrun_clear", run.pk, task="a")).context["versions"] == []
+
+
 def test_run_again_from_here_reaches_as_far_as_is_chosen(operator: Client) -> None:
     run = failed()
     address = page("dagrun_clear", run.pk, task="a")

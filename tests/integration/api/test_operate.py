@@ -58,6 +58,7 @@ def test_retry_previews_and_then_does_it(operator: APIClient) -> None:
         "preview": True,
         "count": 2,
         "kept": 1,
+        "version": None,
         "touched": [
             {"task_id": "b", "map_index": -1, "state": "failed", "change": "run_again"},
             {"task_id": "c", "map_index": -1, "state": "upstream_failed", "change": "run_again"},
@@ -80,6 +81,19 @@ def test_clear_and_mark(operator: APIClient) -> None:
     assert state(run) == "success"
     assert post(operator, run, "clear", tasks=["a"]).json()["count"] == 3
     assert admitted(run) == ["a"]
+
+
+def test_a_run_goes_on_with_what_was_mended(operator: APIClient) -> None:
+    run = failed()
+    publish(dag(a={}, b={"depends_on": ["a"]}, c={}))
+    answer = post(operator, run, "retry", version=2)
+    assert (answer.status_code, answer.json()["code"]) == (409, "other_graph")
+    assert post(operator, run, "retry", version=9).json()["code"] == "unknown_version"
+    publish(dag(a={}, b={"depends_on": ["a"], "timeout": 5}, c={"depends_on": ["b"]}))
+    assert post(operator, run, "clear", tasks=["b"], version=3, preview=True).json()["version"] == 3
+    assert post(operator, run, "retry", version=3).json()["version"] == 3
+    assert operator.get(f"/api/v1/runs/{run.pk}").json()["version"] == 3
+    assert post(operator, run, "clear", tasks=["a"], version=1).json()["code"] == "not_over"
 
 
 def test_failed_items_are_touched_by_their_index(operator: APIClient) -> None:

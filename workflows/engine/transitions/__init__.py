@@ -12,7 +12,7 @@ from workflows.engine.transitions.joins import count_down, resolve, undecided
 from workflows.engine.transitions.lateness import tell_late
 from workflows.engine.transitions.moves import cancel_tasks, move_run, move_task, requeue
 from workflows.engine.transitions.start import TaskRow, admit, expand, start_run
-from workflows.engine.transitions.surgery import mark, recount, reopen, retry_items
+from workflows.engine.transitions.surgery import adopt, mark, recount, refit, reopen, retry_items
 from workflows.engine.transitions.text import MESSAGE_MAX, json_text
 from workflows.engine.transitions.waits import defer
 
@@ -21,6 +21,7 @@ __all__ = [
     "Released",
     "TaskRow",
     "admit",
+    "adopt",
     "cancel_tasks",
     "claim",
     "claimed_with",
@@ -32,6 +33,7 @@ __all__ = [
     "move_run",
     "move_task",
     "recount",
+    "refit",
     "release",
     "renew",
     "reopen",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg.types.json import Jsonb
 
 from workflows.core.decide import Counters
 from workflows.core.states import Reason, TaskState
 from workflows.engine import sql
 from workflows.engine.rows import Ready
+from workflows.engine.transitions.start import TaskRow
 
 # Failures and losses start anew: an operator's retry is not to fail for tries that were used up before.
 _REOPEN = """
@@ -44,6 +48,30 @@ def recount(run_id: int, counters: Mapping[int, Counters]) -> None:
     if counters:
         columns = zip(*((p, c.waiting_on, c.failed, c.skipped) for p, c in sorted(counters.items())), strict=True)
         sql.run(_RECOUNT, (*(list(column) for column in columns), run_id))
+
+
+def adopt(run_id: int, version_id: int, params: Mapping[str, Any]) -> None:
+    """Another version for a run that is over, with the parameters that it has by it."""
+    sql.run(
+        "UPDATE workflows_dagrun SET version_id = %s, params = %s WHERE id = %s AND ended_at IS NOT NULL",
+        (version_id, Jsonb(params), run_id),
+    )
+
+
+_REFIT = """
+UPDATE workflows_taskexecution t
+   SET queue = v.queue, priority = v.priority, timeout = v.timeout, slots = v.slots, gated = v.gated
+  FROM unnest(%s::int[], %s::text[], %s::smallint[], %s::float8[], %s::smallint[], %s::bool[])
+       AS v(position, queue, priority, timeout, slots, gated)
+ WHERE t.run_id = %s AND t.position = v.position AND t.state = 'pending'
+"""
+
+
+def refit(run_id: int, rows: Sequence[TaskRow]) -> None:
+    """What a version says of where and how tasks run, for those that wait; items as their mapped task."""
+    if rows:
+        position, _id, _waiting, *others = (list(column) for column in zip(*rows, strict=True))
+        sql.run(_REFIT, (position, *others, run_id))
 
 
 _RETRY_ITEMS = """

@@ -26,6 +26,7 @@ class Command(EngineCommand):
         parser.add_argument("tasks", nargs="+", metavar="TASK", help="id of a task; a mapped task is run again whole")
         parser.add_argument("--no-downstream", action="store_true", help="leave what is below them as it is")
         parser.add_argument("--upstream", action="store_true", help="also run again what is above them")
+        surgery_view.add_on_version(parser)
         add_dry_run(parser)
         add_json(parser)
 
@@ -37,6 +38,7 @@ class Command(EngineCommand):
             options["tasks"],
             downstream=not options["no_downstream"],
             upstream=options["upstream"],
+            version=options["on_version"],
             by=BY,
             preview=preview,
         )

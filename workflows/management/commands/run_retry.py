@@ -23,13 +23,14 @@ class Command(EngineCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         parser.add_argument("run", type=int, metavar="RUN", help="number of the run")
+        surgery_view.add_on_version(parser)
         add_dry_run(parser)
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Preview or do it."""
         preview = options["dry_run"]
-        touched = surgery.retry_failed(options["run"], by=BY, preview=preview)
+        touched = surgery.retry_failed(options["run"], version=options["on_version"], by=BY, preview=preview)
         if options["json"]:
             self.say_json(surgery_view.as_json(touched, preview=preview))
         else:
