@@ -30,11 +30,9 @@ export function ConflictDialog({ dag, onClose, onRebased }: Props) {
   const changed = theirs ? [...marksOf(data.old?.document ?? {}, theirs.document).tasks] : [];
   const merge = () => {
     if (!theirs) return;
-    const { document, positions, change, moveBase } = useDraft.getState();
+    const { document, rebase } = useDraft.getState();
     const { document: next, conflicts } = rebased(data.old?.document ?? {}, document, theirs.document);
-    change({ document: next, positions: { ...theirs.positions, ...positions }, source: theirs.source });
-    moveBase(theirs.base);
-    useDraft.setState({ published: { document: theirs.document, positions: theirs.positions } });
+    rebase(theirs, next);
     void queries.invalidateQueries({ queryKey: ["versions"] });
     onRebased(conflicts);
   };

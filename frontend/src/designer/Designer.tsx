@@ -1,15 +1,14 @@
 /** The designer: open the current version and the draft that was kept, then hand over to the workbench. */
 
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 
 import "./designer.css";
 import type { PageProps } from "../lib/props";
 import { ErrorNote } from "../ui/ErrorNote";
 import { Spinner } from "../ui/Spinner";
 import { readAddress } from "./address";
-import { equal } from "./document";
-import { kept } from "./drafts";
+import { Drafts, restored as restoredOf } from "./drafts";
 import { openVersion, useDocumentSchema, useTaskTypes } from "./server";
 import { type Opened, useDraft } from "./store";
 import { Workbench } from "./Workbench";
@@ -41,18 +40,19 @@ export function Designer(props: DesignerProps) {
     staleTime: Infinity,
     gcTime: 0,
   });
+  const drafts = useMemo(() => new Drafts(user), [user]);
   const [restored, setRestored] = useState<string | null | undefined>(undefined);
   useEffect(() => {
     if (!version.data || restored !== undefined) return;
-    const draft = props.permissions.publish ? kept(user, dag) : null;
-    const useful = draft && !equal(draft.document, version.data.document);
-    useDraft.getState().open(useful ? draft : version.data, version.data);
+    const draft = props.permissions.publish ? drafts.kept(dag, new Date()) : null;
+    const useful = draft && restoredOf(draft, version.data);
+    useDraft.getState().open(useful ?? version.data, version.data);
     const { task } = readAddress();
     if (task) useDraft.getState().select([task]);
     setRestored(useful ? draft.keptAt : null);
-  }, [version.data, restored, user, dag, props.permissions.publish]);
+  }, [version.data, restored, drafts, dag, props.permissions.publish]);
   const error = types.error ?? schema.error ?? version.error;
   if (error) return <ErrorNote error={error} onRetry={() => location.reload()} />;
   if (!types.data || !schema.data || !version.data || restored === undefined) return <Spinner />;
-  return <Workbench {...props} types={types.data} schema={schema.data} opened={version.data} restored={restored} />;
+  return <Workbench {...props} types={types.data} schema={schema.data} drafts={drafts} restored={restored} />;
 }

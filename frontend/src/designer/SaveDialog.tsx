@@ -11,15 +11,18 @@ import { equal } from "./document";
 import { marksOf } from "./marks";
 import { placesOf } from "./places";
 import { wordsOf } from "./problems";
-import { publish } from "./server";
+import { openVersion, publish } from "./server";
 import { useDraft } from "./store";
 import { patched } from "./text";
+
+/** What saving stored: a new version, nothing but that an old one is current again, or nothing, since only the text differs. */
+export type Stored = "new" | "old" | "text";
 
 interface Props {
   dag: string | null;
   problems: Problem[];
   onClose: () => void;
-  onSaved: (dag: string, number: number) => void;
+  onSaved: (dag: string, number: number, stored: Stored) => void;
   onConflict: () => void;
 }
 
@@ -28,7 +31,7 @@ export function SaveDialog({ dag, problems, onClose, onSaved, onConflict }: Prop
   const id = useId();
   const [note, setNote] = useState("");
   const queries = useQueryClient();
-  const { document, published } = useDraft();
+  const { document, source, published } = useDraft();
   const settings = [...new Set([...Object.keys(document), ...Object.keys(published.document)])]
     .filter((name) => name !== "tasks" && !equal(document[name], published.document[name]))
     .map((name) => (hasWords(`field.${name}`) ? t(`field.${name}`) : name));
@@ -38,15 +41,23 @@ export function SaveDialog({ dag, problems, onClose, onSaved, onConflict }: Prop
   const save = useMutation({
     mutationFn: async () => {
       const { document: doc, positions, source, base } = useDraft.getState();
+      const written = useDraft.getState().published;
       const text = await patched(source.text, source.format, source.says, doc);
       const layout = placesOf(doc, positions);
       const answer = await publish(dag, { source: text, format: source.format, note, base, layout });
-      return { answer, text, snapshot: { document: doc, positions, source } };
+      const number = answer.current_version;
+      const snapshot = { document: doc, positions, source, base };
+      if (number === written.base) return { answer, stored: "text" as Stored, text: written.source.text, snapshot };
+      // The same content is the same version: an old one keeps the text and the note that it has.
+      const old = number < written.base;
+      return { answer, stored: (old ? "old" : "new") as Stored, text: old ? (await openVersion(answer.dag_id, number)).source.text : text, snapshot };
     },
-    onSuccess: ({ answer, text, snapshot }) => {
-      useDraft.getState().saved(answer.current_version, text, snapshot);
+    onSuccess: ({ answer, stored, text, snapshot }) => {
+      const state = useDraft.getState();
+      if (stored === "text") state.placed(snapshot.positions);
+      else state.saved(answer.current_version, text, snapshot);
       void queries.invalidateQueries({ queryKey: ["versions"] });
-      onSaved(answer.dag_id, answer.current_version);
+      onSaved(answer.dag_id, answer.current_version, stored);
     },
     onError: (error) => {
       if (dag !== null && isConflict(error)) onConflict();
@@ -69,7 +80,7 @@ export function SaveDialog({ dag, problems, onClose, onSaved, onConflict }: Prop
       }
     >
       <form id={id} onSubmit={submit}>
-        <p className="ui-muted">{counts || t("designer.no_task_changed")}</p>
+        <p className="ui-muted">{counts || t(source.text === published.source.text ? "designer.no_task_changed" : "designer.only_text")}</p>
         <Field id={`${id}-note`} label={t("designer.note")} hint={t("designer.note_hint")}>
           <input id={`${id}-note`} className="ui-input" value={note} maxLength={500} autoFocus onChange={(event) => setNote(event.target.value)} />
         </Field>

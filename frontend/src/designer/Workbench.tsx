@@ -8,12 +8,12 @@ import { CanvasView } from "./CanvasView";
 import { DagPanel } from "./DagPanel";
 import type { DesignerProps } from "./Designer";
 import { tasksOf } from "./document";
-import { forget } from "./drafts";
+import type { Drafts } from "./drafts";
 import type { Schema } from "./form/schema";
 import { Notes, useNotes } from "./Notes";
 import { Palette } from "./Palette";
 import { byTask } from "./problems";
-import { SaveDialog } from "./SaveDialog";
+import { SaveDialog, type Stored } from "./SaveDialog";
 import { keepLayout, openVersion, type TaskType, useProblems } from "./server";
 import { useShortcuts } from "./shortcuts";
 import { isChanged, isMoved, type Opened, useDraft } from "./store";
@@ -24,7 +24,7 @@ import { useKeptDraft } from "./useKeptDraft";
 interface Props extends DesignerProps {
   types: TaskType[];
   schema: Schema;
-  opened: Opened;
+  drafts: Drafts;
   /** When the draft was kept that is shown; null for the version itself. */
   restored: string | null;
 }
@@ -40,7 +40,7 @@ type Open = "save" | "conflict" | "run" | "help" | null;
 
 /** Palette, canvas and side panel around one draft. */
 export function Workbench(props: Props) {
-  const { types, schema, permissions, user } = props;
+  const { types, schema, permissions, drafts } = props;
   const editable = permissions.publish === true;
   const draft = useDraft();
   const [dag, setDag] = useState(props.dag);
@@ -55,16 +55,18 @@ export function Workbench(props: Props) {
   const wrong = useMemo(() => byTask(problems), [problems]);
   const changed = isChanged(draft);
   const moved = isMoved(draft);
-  const chosen = draft.selected.filter((id) => tasksOf(draft.document).some(([known]) => known === id));
-  useKeptDraft(user, dag, editable && changed);
+  const ids = useMemo(() => new Set(tasksOf(draft.document).map(([id]) => id)), [draft.document]);
+  const chosen = useMemo(() => draft.selected.filter((id) => ids.has(id)), [draft.selected, ids]);
+  const full = useCallback(() => say(t("designer.not_kept")), [say]);
+  useKeptDraft(drafts, dag, editable, full);
   useAddress(view, chosen, props.dag === null ? dag : null);
 
   const discard = useCallback(() => {
-    forget(user, dag);
-    useDraft.getState().open(props.opened, props.opened);
+    const { open, published } = useDraft.getState();
+    open(published, published);
     setReadable(true);
     setFitKey((key) => key + 1);
-  }, [user, dag, props.opened]);
+  }, []);
   useEffect(() => {
     if (props.restored) say(t("designer.restored", { when: new Date(props.restored).toLocaleString() }), { label: t("designer.discard"), run: discard });
   }, [props.restored, say, discard]);
@@ -75,7 +77,7 @@ export function Workbench(props: Props) {
     else if (isMoved(state)) {
       keepLayout(dag, state.base, state.positions).then(
         () => {
-          useDraft.setState({ published: { document: state.document, positions: state.positions } });
+          state.placed(state.positions);
           say(t("designer.layout_saved"));
         },
         (problem: unknown) => say(String(problem)),
@@ -88,11 +90,12 @@ export function Workbench(props: Props) {
   );
   useShortcuts(shortcuts);
 
-  const saved = (id: string, number: number) => {
-    forget(user, dag);
+  const saved = (id: string, number: number, stored: Stored) => {
+    drafts.forget(dag);
     setDag(id);
     setDialog(null);
-    say(t("designer.saved", { number }), { label: t("designer.to_dag"), href: dagLink(props, id) });
+    if (stored === "text") say(t("designer.text_not_stored", { number }), { label: t("designer.discard"), run: discard });
+    else say(t(stored === "old" ? "designer.saved_old" : "designer.saved", { number }), { label: t("designer.to_dag"), href: dagLink(props, id) });
   };
   const compare = (number: number | null) => {
     if (number === null || dag === null) setCompared(null);

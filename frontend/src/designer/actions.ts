@@ -65,10 +65,10 @@ export function remove(ids: readonly string[], edges: readonly { source: string;
   change({ document: withoutTasks(next, ids) }, { select: [] });
 }
 
-/** Move tasks. */
-export function move(moved: Positions): void {
+/** Move tasks. Each drag is one step of undo, and so is what arrow keys move in one go. */
+export function move(moved: Positions, byKey = false): void {
   const { document, positions, change } = now();
-  change({ positions: { ...placesOf(document, positions), ...moved } }, { key: `move:${Object.keys(moved).join()}` });
+  change({ positions: { ...placesOf(document, positions), ...moved } }, { key: byKey ? `move:${Object.keys(moved).join()}` : "" });
 }
 
 /** Change one task's fields; edits of one field one after another are one step of undo. */

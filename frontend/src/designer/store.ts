@@ -8,13 +8,7 @@ import { placesOf } from "./places";
 import type { Format } from "./text";
 
 const UNDO_STEPS = 200;
-
-/** What undo brings back. */
-export interface Snapshot {
-  document: Doc;
-  positions: Positions;
-  source: Source;
-}
+const PAUSE_MS = 1_000; // what is typed after it is a step of its own
 
 /** A text, and the document that it says: the lines that a change does not concern are taken from it. */
 export interface Source {
@@ -23,53 +17,65 @@ export interface Source {
   says: Doc | null;
 }
 
+/** What is drawn and written. */
+export interface Drawn {
+  document: Doc;
+  positions: Positions;
+  source: Source;
+}
+
 /** A version as it was opened, or what a draft was kept as. */
-export interface Opened extends Snapshot {
+export interface Opened extends Drawn {
   /** The number of the version that the draft began with; 0 for a new DAG. */
   base: number;
 }
 
-interface DraftState extends Opened {
+/** What undo brings back. The base belongs to it: without it, what stood before a rebase would replace the other's work. */
+export interface Snapshot extends Opened {
   /** What is published, to tell whether there is something to save. */
-  published: { document: Doc; positions: Positions };
+  published: Opened;
+}
+
+interface DraftState extends Snapshot {
   selected: string[];
   revision: number;
   past: Snapshot[];
   future: Snapshot[];
-  /** Changes with the same key one after another are one step of undo: typing, mostly. */
+  /** Changes with the same key, one soon after another, are one step of undo: typing, mostly. */
   lastKey: string;
+  lastAt: number;
   open: (opened: Opened, published: Opened) => void;
-  change: (change: Partial<Snapshot>, more?: { key?: string; select?: string[] }) => void;
+  change: (change: Partial<Drawn>, more?: { key?: string; select?: string[] }) => void;
   select: (ids: string[]) => void;
   undo: () => void;
   redo: () => void;
-  saved: (number: number, text: string, published: Snapshot) => void;
-  moveBase: (number: number) => void;
+  /** `saved` became the version `number`, whose text is `text`. */
+  saved: (number: number, text: string, saved: Opened) => void;
+  /** The places were kept with the version. */
+  placed: (positions: Positions) => void;
+  /** Go on from the version of somebody else, with this on top of it. */
+  rebase: (theirs: Opened, document: Doc) => void;
 }
 
-const EMPTY: Doc = { id: "", tasks: {} };
-const NO_TEXT: Source = { text: "", format: "yaml", says: null };
+const EMPTY: Opened = { document: { id: "", tasks: {} }, positions: {}, source: { text: "", format: "yaml", says: null }, base: 0 };
 
-function snapshot({ document, positions, source }: Snapshot): Snapshot {
-  return { document, positions, source };
+function snapshot({ document, positions, source, base, published }: Snapshot): Snapshot {
+  return { document, positions, source, base, published };
 }
 
 export const useDraft = create<DraftState>()((set) => ({
-  document: EMPTY,
-  positions: {},
-  source: NO_TEXT,
-  base: 0,
-  published: { document: EMPTY, positions: {} },
+  ...EMPTY,
+  published: EMPTY,
   selected: [],
   revision: 0,
   past: [],
   future: [],
   lastKey: "",
+  lastAt: 0,
   open: (opened, published) =>
     set((state) => ({
-      ...opened,
-      positions: placesOf(opened.document, opened.positions),
-      published: { document: published.document, positions: placesOf(published.document, published.positions) },
+      ...shown(opened),
+      published: shown(published),
       selected: [],
       past: [],
       future: [],
@@ -78,21 +84,56 @@ export const useDraft = create<DraftState>()((set) => ({
     })),
   change: (change, { key = "", select } = {}) =>
     set((state) => {
-      const joined = key !== "" && key === state.lastKey && state.past.length > 0;
-      const past = joined ? state.past : [...state.past.slice(-UNDO_STEPS + 1), snapshot(state)];
-      return { ...change, past, future: [], lastKey: key, selected: select ?? state.selected, revision: state.revision + 1 };
+      const now = Date.now();
+      const joined = key !== "" && key === state.lastKey && now - state.lastAt < PAUSE_MS && state.past.length > 0;
+      const past = joined ? state.past : remembered(state);
+      return { ...change, past, future: [], lastKey: key, lastAt: now, selected: select ?? state.selected, revision: state.revision + 1 };
     }),
   select: (selected) => set({ selected }),
   undo: () => set((state) => step(state, state.past, state.future, true)),
   redo: () => set((state) => step(state, state.future, state.past, false)),
-  saved: (number, text, published) =>
+  saved: (number, text, { document, positions, source, base }) =>
+    set((state) => {
+      const stored = { text, format: source.format, says: document };
+      const published = { document, positions, source: stored, base: number };
+      // Another step of the same draft goes on from what was saved; one from before a rebase does not.
+      const settled = <T extends Snapshot>(each: T): T => (each.base === base ? { ...each, base: number, published } : each);
+      return {
+        ...settled(snapshot(state)),
+        source: state.source === source ? stored : state.source,
+        past: state.past.map(settled),
+        future: state.future.map(settled),
+        lastKey: "",
+      };
+    }),
+  placed: (positions) =>
+    set((state) => {
+      const published = { ...state.published, positions };
+      const settled = (each: Snapshot) => (each.published === state.published ? { ...each, published } : each);
+      return { published, past: state.past.map(settled), future: state.future.map(settled), lastKey: "" };
+    }),
+  rebase: (theirs, document) =>
     set((state) => ({
-      base: number,
-      published: { document: published.document, positions: published.positions },
-      source: state.document === published.document ? { text, format: state.source.format, says: published.document } : state.source,
+      document,
+      positions: { ...theirs.positions, ...state.positions },
+      source: theirs.source,
+      base: theirs.base,
+      published: shown(theirs),
+      past: remembered(state),
+      future: [],
+      lastKey: "",
+      revision: state.revision + 1,
     })),
-  moveBase: (base) => set({ base }),
 }));
+
+/** With a place for every task. */
+function shown({ document, positions, source, base }: Opened): Opened {
+  return { document, positions: placesOf(document, positions), source, base };
+}
+
+function remembered(state: DraftState): Snapshot[] {
+  return [...state.past.slice(-UNDO_STEPS + 1), snapshot(state)];
+}
 
 function step(state: DraftState, from: Snapshot[], to: Snapshot[], back: boolean): Partial<DraftState> {
   const found = from.at(-1);
@@ -102,12 +143,13 @@ function step(state: DraftState, from: Snapshot[], to: Snapshot[], back: boolean
   return { ...found, past: back ? rest : other, future: back ? other : rest, lastKey: "", revision: state.revision + 1 };
 }
 
-/** Whether the document differs from what is published. */
-export function isChanged(state: Pick<DraftState, "document" | "published">): boolean {
-  return state.document !== state.published.document && !equal(state.document, state.published.document);
+/** Whether the document, or the text that says it, differs from what is published. */
+export function isChanged({ document, source, published }: Pick<Snapshot, "document" | "source" | "published">): boolean {
+  if (document !== published.document && !equal(document, published.document)) return true;
+  return source !== published.source && source.text !== published.source.text;
 }
 
 /** Whether only places of tasks differ. */
-export function isMoved(state: Pick<DraftState, "positions" | "published">): boolean {
-  return state.positions !== state.published.positions && !equal(state.positions, state.published.positions);
+export function isMoved({ positions, published }: Pick<Snapshot, "positions" | "published">): boolean {
+  return positions !== published.positions && !equal(positions, published.positions);
 }

@@ -25,7 +25,7 @@ export interface GraphProps {
   selected?: readonly string[];
   onSelect?: (ids: string[]) => void;
   editable?: boolean;
-  onMove?: (moved: Positions) => void;
+  onMove?: (moved: Positions, byKey: boolean) => void;
   onConnect?: (source: string, target: string) => void;
   /** A connection was dropped where no task is. */
   onConnectVoid?: (from: string, side: "source" | "target", at: Point) => void;
@@ -82,12 +82,16 @@ function Canvas(props: GraphProps) {
     },
     [onSelect],
   );
+  const dragging = useRef(false);
   const changeNodes = useCallback(
     (changes: NodeChange<TaskFlowNode>[]) => {
       setFlow((before) => applyNodeChanges(changes.filter((change) => change.type !== "remove"), before));
       choose(changes);
+      if (changes.some((change) => change.type === "position" && change.dragging)) dragging.current = true;
       const moved = settled(changes);
-      if (moved) onMove?.(moved);
+      if (!moved) return;
+      onMove?.(moved, !dragging.current);
+      dragging.current = false;
     },
     [choose, onMove],
   );
