@@ -135,7 +135,7 @@ def _earlier(dag: str | DagVersion, external_id: str | None) -> DagRun | None:
         return None
     mine = {"dag_id": dag.dag_id} if isinstance(dag, DagVersion) else {"dag__dag_id": dag}
     runs = DagRun.objects.filter(dag__deleted_at__isnull=True, external_id=external_id, **mine)
-    return runs.select_related("version__dag").defer("version__source", "version__plan").first()
+    return runs.select_related("version__dag").defer("version__source", "version__plan", "version__layout").first()
 
 
 def _replayed(run: DagRun, given: Mapping[str, Any], logical_date: datetime | None) -> Launched:
@@ -154,7 +154,7 @@ def _replayed(run: DagRun, given: Mapping[str, Any], logical_date: datetime | No
 def current_version(dag_id: str) -> DagVersion:
     """The version that a new run of the DAG uses. Raises UnknownDag, NoVersion, DagPaused."""
     found = Dag.objects.live().select_related("current_version").filter(dag_id=dag_id)
-    dag = found.defer(*(f"current_version__{large}" for large in ("document", "source", "plan"))).first()
+    dag = found.defer(*(f"current_version__{large}" for large in ("document", "source", "plan", "layout"))).first()
     if dag is None:
         raise UnknownDag(dag_id=dag_id)
     if dag.current_version is None:

@@ -67,6 +67,7 @@ def publish(
     The DAG is created when it is new. A DAG that was made from a template and now gets another document by hand
     (without `made_from`) leaves the template: regenerating would undo what that hand did.
     `base` is the number of the version that the author began with, 0 for none; left out, it does not matter.
+    Tasks without a place in `layout` stay where the current version shows them; new ones are laid out.
     Raises InvalidDocument with every problem, and VersionConflict when another version is current than `base`.
     """
     parsed = check(source, format=format)
@@ -92,10 +93,11 @@ def publish(
                 source_format=used_format,
                 plan=plan,
                 task_count=len(spec.tasks),
+                layout=layouts.drawn(spec, dag.current_version, layout),
                 note=note,
                 created_by=user,  # type: ignore[misc]
             )
-        if layout is not None:
+        elif layout is not None:
             layouts.keep(version, layout)
         _make_current(dag, spec, version, made_from)
         schedules.follow(dag, spec.schedule)

@@ -121,7 +121,7 @@ def find(name: str) -> DagTemplate:
 
 def made_from(row: DagTemplate) -> DagQuerySet:
     """The DAGs of a template, by id, without the large columns of their versions."""
-    large = (f"current_version__{name}" for name in ("document", "source", "plan"))
+    large = (f"current_version__{name}" for name in ("document", "source", "plan", "layout"))
     return Dag.objects.live().filter(template=row).select_related("current_version").defer(*large).order_by("dag_id")
 
 

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from tests.integration.api.conftest import DOCUMENT, VIEWER, ClientOf
 from workflows.core.formats import content_hash
+from workflows.engine.publish import publish
 from workflows.models import DagVersion
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +22,7 @@ def changed(name: str) -> dict[str, Any]:
 
 
 def test_a_layout_is_kept_with_its_version_and_changes_nothing_else(author: APIClient, version: DagVersion) -> None:
-    assert author.get(LAYOUT).json() == {"positions": {}}
+    assert set(author.get(LAYOUT).json()["positions"]) == set(DOCUMENT["tasks"]), "drawn when it was published"
     answer = author.put(LAYOUT, {"positions": {"fetch": [10.4, -20], "gone": [1, 2]}})
     assert answer.json() == {"positions": {"fetch": [10, -20]}}
     assert author.get(LAYOUT).json() == answer.json()
@@ -31,8 +32,9 @@ def test_a_layout_is_kept_with_its_version_and_changes_nothing_else(author: APIC
 
 @pytest.mark.parametrize("positions", [{"fetch": [1]}, {"fetch": ["x", 2]}, {"fetch": [1e9, 0]}, [], None])
 def test_a_bad_layout_is_refused(author: APIClient, version: DagVersion, positions: object) -> None:
+    before = author.get(LAYOUT).json()
     assert author.put(LAYOUT, {"positions": positions}).status_code == 400
-    assert author.get(LAYOUT).json() == {"positions": {}}
+    assert author.get(LAYOUT).json() == before
 
 
 def test_a_viewer_sees_a_layout_and_may_not_change_it(client_of: ClientOf, version: DagVersion) -> None:
@@ -44,7 +46,17 @@ def test_a_viewer_sees_a_layout_and_may_not_change_it(client_of: ClientOf, versi
 def test_publishing_keeps_the_layout(author: APIClient, version: DagVersion) -> None:
     given = {"document": changed("drawn"), "layout": {"clean": [1, 2]}, "base": 1}
     assert author.patch("/api/v1/dags/sales", given).status_code == 201
-    assert author.get("/api/v1/dags/sales/versions/2/layout").json() == {"positions": {"clean": [1, 2]}}
+    assert author.get("/api/v1/dags/sales/versions/2/layout").json()["positions"]["clean"] == [1, 2]
+
+
+def test_a_layout_outlives_what_another_door_publishes(author: APIClient, version: DagVersion) -> None:
+    author.put(LAYOUT, {"positions": {"fetch": [10, 20], "clean": [300, 400]}})
+    new = {"type": "shell", "command": "echo new", "depends_on": ["fetch"]}
+    publish({**DOCUMENT, "tasks": {"fetch": DOCUMENT["tasks"]["fetch"], "new": new}})
+    positions = author.get("/api/v1/dags/sales/versions/2/layout").json()["positions"]
+    assert positions["fetch"] == [10, 20]
+    assert positions["new"] == [10 + 244, 20]
+    assert "clean" not in positions
 
 
 def test_publishing_on_another_base_is_a_conflict_and_stores_nothing(author: APIClient, version: DagVersion) -> None:

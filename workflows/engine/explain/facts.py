@@ -166,7 +166,7 @@ def _awaited(run: DagRun, task_id: str, map_index: int) -> TaskExecution:
 
 def _run(run_id: int) -> DagRun:
     related = DagRun.objects.select_related("dag", "version")
-    large = (f"version__{name}" for name in ("document", "source", "plan"))
+    large = (f"version__{name}" for name in ("document", "source", "plan", "layout"))
     run = related.defer(*large).filter(pk=run_id).first()
     if run is None:
         raise UnknownRun(run_id=run_id)
