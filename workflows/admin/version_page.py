@@ -43,7 +43,7 @@ def version_lines(dag: Dag, limit: int) -> list[DagVersion]:
 
 def context(version: DagVersion) -> dict[str, Any]:
     """The page's context."""
-    plan = plan_of(version.pk)
+    plan = plans.readable(version.pk)
     return {
         "title": label(version),
         "version": version,
@@ -68,14 +68,6 @@ def changes(version: DagVersion) -> dict[str, Any]:
         "difference": found.difference,
         "lines": list(show.diff_lines(found.difference)),
     }
-
-
-def plan_of(version_id: int) -> Plan | None:
-    """The version's plan, or None when it is of another release: what else there is can be shown all the same."""
-    try:
-        return plans.plan_of(version_id)
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def _segments(plan: Plan) -> str:

@@ -21,12 +21,16 @@ _LINE_KEPT = 65_536  # of a line without an end
 _PAGE = 64
 
 LEVELS: dict[str, str] = {
-    "error": r"ERROR|CRITICAL|FATAL|Traceback \(most recent call last\)|(?:\w+\.)*\w*(?:Error|Exception)(?=:)",
+    "error": r"ERROR|CRITICAL|FATAL|Traceback \(most recent call last\)",
     "warning": r"WARN(?:ING)?",
     "info": r"INFO|NOTICE",
     "debug": r"DEBUG|TRACE",
 }
-_OF_LEVEL = {level: re.compile(rf"(?<![A-Za-z])(?:{words})(?![a-z])") for level, words in LEVELS.items()}
+# The end of an exception's name is looked for, never the name: from each of many word characters on, that takes for ever.
+_NAMES = {"error": r"|(?:Error|Exception)(?=:)"}
+_OF_LEVEL = {
+    level: re.compile(rf"(?<![A-Za-z])(?:{words})(?![a-z]){_NAMES.get(level, '')}") for level, words in LEVELS.items()
+}
 _LEVEL_WITHIN = 160  # characters from a line's beginning
 
 

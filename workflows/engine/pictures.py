@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
-from typing import Any
+from typing import Any, TypedDict
 
-from workflows.core.plan import Plan
+from workflows.core.plan import PlannedTask
 from workflows.engine import plans, sql
 
 LAST_RUNS = 20  # what an estimate is made of
@@ -63,7 +63,7 @@ class RunPicture:
 
 _NOW = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, clock_timestamp()"
 _TASKS = """
-SELECT position, id, state, reason, left(message, %s), attempt, held, waiting_on, node,
+SELECT position, task_id, id, state, reason, left(message, %s), attempt, held, waiting_on, node,
        queued_at, started_at, ended_at, next_attempt_at
   FROM workflows_taskexecution WHERE run_id = %s AND map_index = -1 ORDER BY position
 """
@@ -80,10 +80,11 @@ SELECT t.position, a.number, a.started_at, a.ended_at, a.end FROM workflows_task
 def run_picture(run_id: int, version_id: int) -> RunPicture:
     """All tasks of a run in the order of the plan, in four queries.
 
-    A run that waits for its start has none yet: they are shown as they will be.
+    A run that waits for its start has none yet: they are shown as they will be. Of a plan that another release made
+    there is nothing but the tasks.
     """
     cursor, now = sql.run(_NOW)[0]
-    plan = plans.plan_of(version_id)
+    plan = plans.readable(version_id)
     rows = {row[0]: row[1:] for row in sql.run(_TASKS, (_MESSAGE, run_id))}
     items: dict[int, dict[str, int]] = {}
     for position, state, count in sql.run(_ITEMS, (run_id,)):
@@ -92,28 +93,46 @@ def run_picture(run_id: int, version_id: int) -> RunPicture:
     for position, number, started, ended, end in sql.run(_EARLIER, (run_id,)):
         bar = Bar(number=number, started_at=started, ended_at=ended, end=end)
         earlier.setdefault(position, []).append(bar)
+    drawn = [_planned(task) for task in plan.tasks] if plan else [_unplanned(rows[p][0], p in items) for p in rows]
     tasks = [
-        _task(plan, p, rows.get(p, _NOT_YET), items.get(p, {}), earlier.get(p, ())) for p in range(len(plan.tasks))
+        _task(facts, rows.get(p, _NOT_YET), items.get(p, {}), earlier.get(p, ()))
+        for p, facts in zip(range(len(drawn)) if plan else rows, drawn, strict=True)
     ]
     return RunPicture(cursor=cursor, now=now, tasks=tasks)
 
 
-_NOT_YET = (0, "pending", "", "", 0, False, 0, "", None, None, None, None)
+_NOT_YET = ("", 0, "pending", "", "", 0, False, 0, "", None, None, None, None)
 
 
-def _task(
-    plan: Plan, position: int, row: Sequence[Any], items: Mapping[str, int], earlier: Sequence[Bar]
-) -> TaskPicture:
-    planned = plan.tasks[position]
-    pk, state, reason, message, attempt, held, waiting_on, node, queued, started, ended, following = row
+class _Facts(TypedDict):
+    task_id: str
+    name: str
+    type: str
+    pool: str
+    upstream: tuple[int, ...]
+    mapped: bool
+
+
+def _planned(task: PlannedTask) -> _Facts:
+    return _Facts(
+        task_id=task.id,
+        name=task.name,
+        type=task.type,
+        pool=task.pool,
+        upstream=task.upstream,
+        mapped=task.foreach is not None,
+    )
+
+
+def _unplanned(task_id: str, mapped: bool) -> _Facts:
+    return _Facts(task_id=task_id, name=task_id, type="", pool="", upstream=(), mapped=mapped)
+
+
+def _task(facts: _Facts, row: Sequence[Any], items: Mapping[str, int], earlier: Sequence[Bar]) -> TaskPicture:
+    _task_id, pk, state, reason, message, attempt, held, waiting_on, node, queued, started, ended, following = row
     return TaskPicture(
+        **facts,
         id=pk,
-        task_id=planned.id,
-        name=planned.name,
-        type=planned.type,
-        pool=planned.pool,
-        upstream=planned.upstream,
-        mapped=planned.foreach is not None,
         items=items,
         state=state,
         reason=reason,
@@ -167,18 +186,23 @@ def estimate(dag_pk: int, run_id: int) -> Estimate:
 def grid(runs: Mapping[int, int]) -> tuple[list[str], dict[int, list[str | None]]]:
     """Of runs (id to version, newest first): the tasks, and the state of each in each run (None: the run has it not).
 
-    The tasks are in the order of the newest version's plan, then of the others'.
+    The tasks are in the order of the newest version's plan, then of the others', then of runs whose plan cannot be read.
     """
     tasks: dict[str, int] = {}
     for version in dict.fromkeys(runs.values()):
-        for task in plans.plan_of(version).tasks:
+        plan = plans.readable(version)
+        for task in plan.tasks if plan else ():
             tasks.setdefault(task.id, len(tasks))
+    found = sql.run(_CELLS, (list(runs),))
+    for _run, task_id, _state in found:
+        tasks.setdefault(task_id, len(tasks))
     cells: dict[int, list[str | None]] = {run: [None] * len(tasks) for run in runs}
-    for run, task_id, state in sql.run(_CELLS, (list(runs),)):
+    for run, task_id, state in found:
         cells[run][tasks[task_id]] = state
     return list(tasks), cells
 
 
-_CELLS = (
-    "SELECT run_id, task_id, state FROM workflows_taskexecution WHERE run_id = ANY(%s::bigint[]) AND map_index = -1"
-)
+_CELLS = """
+SELECT run_id, task_id, state FROM workflows_taskexecution
+ WHERE run_id = ANY(%s::bigint[]) AND map_index = -1 ORDER BY run_id DESC, position
+"""

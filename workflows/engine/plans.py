@@ -20,6 +20,14 @@ def plan_of(version_id: int) -> Plan:
     return Plan.from_json(rows[0][0])
 
 
+def readable(version_id: int) -> Plan | None:
+    """The plan of a version, or None when it is of another release: what else there is can be shown all the same."""
+    try:
+        return plan_of(version_id)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
 @lru_cache(maxsize=256)
 def params_of(version_id: int) -> Mapping[str, ParamSpec]:
     """The parameters that a version declares, in the order of its text, which jsonb forgets."""

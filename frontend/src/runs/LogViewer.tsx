@@ -38,9 +38,13 @@ function LogText({ target }: { target: LogTarget }) {
 
   const held = shown.chunks;
   const inside = place !== null && held.length > 0 && place.seq >= (held[0]?.seq ?? 0) && place.seq <= (held.at(-1)?.seq ?? -1);
+  const opened = useRef<typeof open>(null);
   useEffect(() => {
-    if (place === null) void open("end");
-    else if (!inside) {
+    const another = opened.current !== open;
+    opened.current = open;
+    if (place === null) {
+      if (another) void open("end");
+    } else if (!inside || another) {
       setFollowing(false);
       void open(place.seq);
     }
@@ -58,7 +62,7 @@ function LogText({ target }: { target: LogTarget }) {
   const jump = (where: "start" | "end") => {
     setFollowing(where === "end");
     setAddress({ line: null });
-    void open(where).then(() => box.current && (box.current.scrollTop = where === "start" ? 0 : box.current.scrollHeight));
+    void open(where).then((done) => done && box.current && (box.current.scrollTop = where === "start" ? 0 : box.current.scrollHeight));
   };
   return (
     <>

@@ -85,8 +85,8 @@ function Progress({ model, estimate }: { model: RunModel; estimate: Estimate }) 
 }
 
 function LineNote({ line, over }: { line: Line; over: boolean }) {
-  if (line === "lost") return <Badge tone="fail">{t("run.line.lost")}</Badge>;
   if (over) return null;
+  if (line === "lost") return <Badge tone="fail">{t("run.line.lost")}</Badge>;
   return (
     <span className={`run-line is-${line}`} role="status" title={t(`run.line.${line}_hint`)}>
       {t(`run.line.${line}`)}

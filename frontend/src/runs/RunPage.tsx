@@ -36,7 +36,7 @@ export function RunPage(props: RunProps) {
     queryFn: () => api.get("/runs/{run_id}/estimate", { path: { run_id: props.run } }),
   });
   const chosen = useMemo(() => model?.tasks.find((one) => one.task_id === task), [model, task]);
-  usePlainPart(view === "table");
+  usePlainPart(view === "table" || (!model && Boolean(error)));
   useEscape(chosen !== undefined);
   if (!model) return error ? <ErrorNote error={error} onRetry={again} /> : <Spinner />;
   const usual = estimate.data ?? NOTHING;

@@ -9,7 +9,7 @@ export interface RunModel {
   cursor: number;
   /** The server's clock minus ours, in milliseconds. */
   skew: number;
-  /** Something happened that events do not tell in full (items of a mapped task): ask for a snapshot soon. */
+  /** Something happened that events do not tell for sure (how many items are in which state): ask for a snapshot by and by. */
   stale: boolean;
 }
 
@@ -19,11 +19,10 @@ export function fromSnapshot(snapshot: Snapshot, at: number): RunModel {
   return { run, tasks, cursor, skew: Date.parse(now) - at, stale: false };
 }
 
-/** The model after a page; null when the page does not follow on what the model holds: then a snapshot is needed. */
+/** The model after a page; null when the page begins after what the model holds: then a snapshot is needed. */
 export function applied(model: RunModel, page: Page): RunModel | null {
-  if (page.since !== undefined && page.since !== model.cursor) return null;
-  if (page.next_since < model.cursor) return null;
-  if (!page.events.length) return model;
+  if (page.since !== undefined && page.since > model.cursor) return null;
+  if (page.next_since <= model.cursor) return model;
   const places = new Map(model.tasks.map((task, place) => [task.task_id, place]));
   const tasks = [...model.tasks];
   let { run, stale } = model;
@@ -33,7 +32,8 @@ export function applied(model: RunModel, page: Page): RunModel | null {
       const place = places.get(event.task_id);
       const task = place === undefined ? undefined : tasks[place];
       if (!task || place === undefined) return null;
-      if (task.id === event.task_execution_id || task.id === 0) tasks[place] = movedTask(task, event);
+      const own = task.id === event.task_execution_id || task.id === 0;
+      tasks[place] = own ? movedTask(task, event) : { ...task, items: movedItems(task.items, event) };
       stale ||= task.id !== event.task_execution_id;
     }
   }
@@ -52,7 +52,16 @@ function movedRun(run: Snapshot["run"], event: RunEvent): Snapshot["run"] {
   };
 }
 
+/** How many items are in which state; what is told twice is counted twice, until all is read again. */
+function movedItems(items: TaskPicture["items"], event: RunEvent): TaskPicture["items"] {
+  if (event.old === event.new) return items;
+  const left = Math.max(0, (items[event.old] ?? 0) - 1);
+  const { [event.old]: _, ...others } = items;
+  return { ...others, ...(left && { [event.old]: left }), [event.new]: (items[event.new] ?? 0) + 1 };
+}
+
 function movedTask(task: TaskPicture, event: RunEvent): TaskPicture {
+  if (event.attempt < task.attempt) return task; // the snapshot was ahead of this
   const state = event.new as TaskPicture["state"];
   const moved: TaskPicture = {
     ...task,
@@ -74,10 +83,12 @@ function movedTask(task: TaskPicture, event: RunEvent): TaskPicture {
   return moved;
 }
 
-/** The attempt that an event closes becomes a bar of its own, when another attempt is to follow. */
+/** An attempt that an event closes, or that another one follows, becomes a bar of its own. */
 function earlierBars(task: TaskPicture, event: RunEvent): TaskPicture["earlier"] {
   const opensAgain = event.new === "queued" || event.new === "pending" || event.new === "retrying";
   if (!opensAgain || !task.started_at || !task.attempt) return task.earlier;
+  const closed = event.old === "running" || FINAL.has(event.old);
+  if (!closed && event.attempt === task.attempt) return task.earlier; // told again: the attempt began after this
   const told = task.earlier.some((bar) => bar.number === task.attempt);
   if (told && event.old === "retrying") return task.earlier;
   const bar = { number: task.attempt, started_at: task.started_at, ended_at: task.ended_at ?? event.at, end: event.old };

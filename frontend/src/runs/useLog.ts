@@ -4,6 +4,7 @@ import { useCallback, useEffect, useReducer, useRef } from "react";
 
 import { api } from "../lib/api";
 import { EMPTY, grownDown, grownUp, type LogWindow, numbered, opened, type Piece } from "./logWindow";
+import { Turns } from "./turns";
 
 const CHARS = 131_072; // asked for at one time
 const END = 2_147_483_647;
@@ -36,8 +37,8 @@ function stepped(state: State, step: Step): State {
 }
 
 export interface Log extends State {
-  /** Open the log's end, its beginning, or the neighbourhood of a chunk. */
-  open: (where: "end" | "start" | number) => Promise<void>;
+  /** Open the log's end, its beginning, or the neighbourhood of a chunk, whatever else is being read; false: it was given up. */
+  open: (where: "end" | "start" | number) => Promise<boolean>;
   up: () => Promise<void>;
   down: () => Promise<void>;
 }
@@ -50,22 +51,25 @@ export function useLog(target: LogTarget, following: boolean): Log {
   const [state, step] = useReducer(stepped, { window: EMPTY, loaded: false, error: null });
   const held = useRef(state.window);
   held.current = state.window;
-  const busy = useRef(false);
+  const turns = useRef(new Turns());
+  const failed = useCallback((error: unknown) => (step({ kind: "fail", error }), false), []);
   const ask = useCallback(
-    (asked: Asked) =>
+    (asked: Asked, signal?: AbortSignal) =>
       api.get("/runs/{run_id}/tasks/{task_id}/logs", {
         path: { run_id: run, task_id: task },
         query: { map_index: mapIndex, attempt: attempt || undefined, chars: CHARS, limit: 500, ...asked },
+        signal,
       }),
     [run, task, mapIndex, attempt],
   );
-  const once = useCallback(async (work: () => Promise<void>) => {
-    if (busy.current) return;
-    busy.current = true;
-    await work()
-      .catch((error: unknown) => step({ kind: "fail", error }))
-      .finally(() => (busy.current = false));
-  }, []);
+  const taken = useCallback(
+    async (kind: "open" | "down" | "up", asked: Asked, signal: AbortSignal) => {
+      const piece = await ask(asked, signal);
+      if (!signal.aborted) step({ kind, piece });
+      return piece;
+    },
+    [ask],
+  );
   // Counting what comes before is work for the server: the text is shown first.
   const count = useCallback(
     async (piece: Piece) => {
@@ -78,29 +82,23 @@ export function useLog(target: LogTarget, following: boolean): Log {
   );
   const open = useCallback(
     (where: "end" | "start" | number) =>
-      once(async () => {
-        const piece = where === "end" ? await ask({ before: END }) : await ask({ after: where === "start" ? -1 : where - 1 });
-        step({ kind: "open", piece });
-        if (typeof where === "number" && where > 0) step({ kind: "up", piece: await ask({ before: where, chars: CHARS / 4 }) });
-        void count(piece).catch(() => undefined);
-      }),
-    [ask, once, count],
+      turns.current
+        .supersede(async (signal) => {
+          const piece = await taken("open", where === "end" ? { before: END } : { after: where === "start" ? -1 : where - 1 }, signal);
+          if (typeof where === "number" && where > 0) await taken("up", { before: where, chars: CHARS / 4 }, signal);
+          void count(piece).catch(() => undefined);
+        })
+        .catch(failed),
+    [taken, count, failed],
   );
-  const up = useCallback(
-    () =>
-      once(async () => {
-        const first = held.current.chunks[0];
-        if (first && !held.current.begins) step({ kind: "up", piece: await ask({ before: first.seq }) });
-      }),
-    [ask, once],
-  );
-  const down = useCallback(
-    () =>
-      once(async () => {
-        if (!held.current.complete) step({ kind: "down", piece: await ask({ after: held.current.chunks.at(-1)?.seq ?? -1 }) });
-      }),
-    [ask, once],
-  );
+  const up = useCallback(async () => {
+    const first = held.current.chunks[0];
+    if (first && !held.current.begins) await turns.current.join(async (signal) => void (await taken("up", { before: first.seq }, signal))).catch(failed);
+  }, [taken, failed]);
+  const down = useCallback(async () => {
+    const after = held.current.chunks.at(-1)?.seq ?? -1;
+    if (!held.current.complete) await turns.current.join(async (signal) => void (await taken("down", { after }, signal))).catch(failed);
+  }, [taken, failed]);
   const open_end = state.loaded && !state.window.complete;
   useEffect(() => {
     if (!open_end || !following) return;

@@ -7,7 +7,6 @@ import { Follower, type Line, type Source, TICK } from "./follow";
 import { applied, fromSnapshot, type RunModel } from "./reducer";
 import type { Page } from "./types";
 
-const STALE_WAIT = 1_500;
 const AGAIN_EVERY = 60_000; // some facts, such as held tasks, have no events
 
 export interface Followed {
@@ -21,7 +20,7 @@ export interface Followed {
 /** Follow a run for as long as the component is there. */
 export function useRun(id: number): Followed {
   const [model, setModel] = useState<RunModel | null>(null);
-  const [line, setLine] = useState<Line>("lost");
+  const [line, setLine] = useState<Line>("connecting");
   const [error, setError] = useState<unknown>(null);
   const held = useRef<RunModel | null>(null);
   const follower = useRef<Follower | null>(null);
@@ -63,24 +62,23 @@ export function useRun(id: number): Followed {
     void one.again();
     const timer = window.setInterval(() => void one.tick(), TICK);
     const refresher = window.setInterval(() => !held.current?.run.ended_at && wake(), AGAIN_EVERY);
+    const online = () => void one.wake(true);
     document.addEventListener("visibilitychange", seen);
-    window.addEventListener("online", wake);
+    window.addEventListener("online", online);
     return () => {
       one.stop();
       window.clearInterval(timer);
       window.clearInterval(refresher);
       document.removeEventListener("visibilitychange", seen);
-      window.removeEventListener("online", wake);
+      window.removeEventListener("online", online);
     };
   }, [id]);
 
   const again = useCallback(() => void follower.current?.wake(), []);
   const stale = model?.stale ?? false;
   useEffect(() => {
-    if (!stale) return;
-    const timer = window.setTimeout(again, STALE_WAIT);
-    return () => window.clearTimeout(timer);
-  }, [stale, again]);
+    if (stale) follower.current?.later();
+  }, [stale]);
   return { model, line, error, again };
 }
 

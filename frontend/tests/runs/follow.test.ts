@@ -13,6 +13,11 @@ class FakeSource implements Source {
   close(): void {
     this.readyState = 2;
   }
+  /** As a browser does: it says so, and connects again by itself unless it was refused. */
+  breaks(refused = false): void {
+    this.readyState = refused ? 2 : 0;
+    this.say("error");
+  }
   say(type: string, data: unknown = 1): void {
     this.heard.get(type)?.({ data: JSON.stringify(data) } as MessageEvent);
   }
@@ -27,6 +32,9 @@ describe("following a run", () => {
   let sources: FakeSource[] = [];
   let polls: number[] = [];
   let refreshed = 0;
+  let ended = false;
+  let slowly: (() => void) | null = null; // what lets a slow answer come
+  let slow = false;
   let lines: Line[] = [];
   let follower: Follower;
 
@@ -36,23 +44,25 @@ describe("following a run", () => {
     poll: async (from) => {
       polls.push(now);
       if (fails) throw new Error("away");
+      if (slow) await new Promise<void>((go) => (slowly = go));
       return page(from, from);
     },
     hidden: () => hidden,
     now: () => now,
     take: (given) => {
-      if (given.since !== cursor) return false;
+      if (given.since === undefined || given.since > cursor) return false;
       cursor = given.next_since;
       return true;
     },
     refresh: async () => {
       refreshed += 1;
       if (fails) throw new Error("away");
+      if (slow) await new Promise<void>((go) => (slowly = go));
       return (cursor = 100);
     },
     onLine: (line) => void lines.push(line),
     cursor: () => cursor,
-    idle: () => false,
+    idle: () => ended,
   };
 
   async function pass(milliseconds: number): Promise<void> {
@@ -65,6 +75,7 @@ describe("following a run", () => {
   beforeEach(() => {
     now = 0;
     [hidden, streams, fails, cursor, sources, polls, refreshed, lines] = [false, true, false, 5, [], [], 0, []];
+    [ended, slow, slowly] = [false, false, null];
     follower = new Follower(around);
   });
 
@@ -111,11 +122,93 @@ describe("following a run", () => {
 
   it("asks every second where streams are refused, and tries a stream a minute later", async () => {
     await pass(TICK);
-    (sources[0] as FakeSource).readyState = 2;
+    sources[0]?.breaks(true);
     await pass(10_000);
+    expect(lines).not.toContain("lost");
     expect(polls.length).toBeGreaterThanOrEqual(9);
     expect(polls.length).toBeLessThanOrEqual(11);
     await pass(60_000);
+    expect(sources.length).toBe(2);
+  });
+
+  it("says nothing of a stream that the server ended and the browser opens again", async () => {
+    await pass(TICK);
+    sources[0]?.say("open");
+    sources[0]?.breaks();
+    await pass(1_000);
+    sources[0]?.say("open");
+    await pass(10_000);
+    expect(lines).not.toContain("lost");
+  });
+
+  it("says that the connection is lost when it does not come back", async () => {
+    await pass(TICK);
+    sources[0]?.say("open");
+    for (let second = 0; second < 7; second++) {
+      sources[0]?.breaks();
+      await pass(1_000);
+    }
+    expect(lines.at(-1)).toBe("lost");
+    sources[0]?.say("open");
+    expect(lines.at(-1)).toBe("live");
+  });
+
+  it("reads all again once there is time for it, and keeps the stream", async () => {
+    streams = false;
+    slow = true;
+    now += 1_000;
+    const polling = follower.tick();
+    await follower.wake();
+    expect(refreshed).toBe(0);
+    slow = false;
+    slowly?.();
+    await polling;
+    await pass(TICK);
+    expect(refreshed).toBe(1);
+    streams = true;
+    await pass(TICK);
+    await follower.wake();
+    expect([refreshed, sources.length, sources[0]?.readyState]).toEqual([2, 1, 0]);
+  });
+
+  it("takes what the stream told while all was read", async () => {
+    await pass(TICK);
+    slow = true;
+    const reading = follower.wake();
+    sources[0]?.say("message", page(5, 7));
+    sources[0]?.say("message", page(7, 120));
+    expect(cursor).toBe(5);
+    slowly?.();
+    await reading;
+    expect([cursor, refreshed, sources.length]).toEqual([120, 1, 1]);
+  });
+
+  it("reads all again less and less often while events do not tell all, and again after a failure", async () => {
+    await pass(TICK);
+    for (let second = 0; second < 60; second++) {
+      sources[0]?.say("beat");
+      follower.later();
+      await pass(1_000);
+    }
+    expect(refreshed).toBeGreaterThanOrEqual(3);
+    expect(refreshed).toBeLessThanOrEqual(8);
+    fails = true;
+    await follower.wake();
+    fails = false;
+    const before = refreshed;
+    await pass(3_000);
+    expect(refreshed).toBeGreaterThan(before);
+  });
+
+  it("holds no stream of a run that is over, and asks now and then", async () => {
+    await pass(TICK);
+    ended = true;
+    sources[0]?.say("message", page(5, 7));
+    expect(sources[0]?.readyState).toBe(2);
+    await pass(25_000);
+    expect([sources.length, polls.length]).toEqual([1, 3]);
+    ended = false;
+    await pass(TICK);
     expect(sources.length).toBe(2);
   });
 

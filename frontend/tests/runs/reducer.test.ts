@@ -55,14 +55,38 @@ describe("events on a run", () => {
     expect(after(model, event("", ["running", "running"], 13, { reason: "late" })).run).toEqual(model.run);
   });
 
-  it("of items only say that the picture is old", () => {
-    const model = after(begin(), event("a", ["queued", "running"], 1, { task_execution_id: 77 }));
-    expect([model.stale, model.tasks[0]?.state]).toEqual([true, "pending"]);
+  it("told again on a final snapshot draw no attempt that never was", () => {
+    const final = task("a", { state: "success", attempt: 1, queued_at: moment(1), started_at: moment(2), ended_at: moment(5) });
+    const model = fromSnapshot(snapshot([final]), T0);
+    const again = [event("a", ["pending", "queued"], 1), event("a", ["queued", "running"], 2), event("a", ["running", "success"], 5)];
+    expect(after(model, ...again).tasks[0]).toEqual(final);
+    expect(after(after(after(model, again[0] as RunEvent), again[1] as RunEvent), again[2] as RunEvent).tasks[0]).toEqual(final);
+  });
+
+  it("of an attempt before the snapshot's change nothing", () => {
+    const bar = { number: 1, started_at: moment(2), ended_at: moment(3), end: "retrying" };
+    const second = task("a", { state: "running", attempt: 2, started_at: moment(6), earlier: [bar] });
+    const model = fromSnapshot(snapshot([second]), T0);
+    expect(after(model, event("a", ["queued", "running"], 2), event("a", ["running", "retrying"], 3)).tasks[0]).toEqual(second);
+  });
+
+  it("of items are counted, and say that the picture is to be read again by and by", () => {
+    const model = fromSnapshot(snapshot([task("a", { mapped: true, items: { queued: 2 } })]), T0);
+    const next = after(model, event("a", ["queued", "running"], 1, { task_execution_id: 77 }));
+    expect([next.stale, next.tasks[0]?.state, next.tasks[0]?.items]).toEqual([true, "pending", { queued: 1, running: 1 }]);
+    const last = after(next, event("a", ["queued", "running"], 1, { task_execution_id: 78 }));
+    expect(last.tasks[0]?.items).toEqual({ running: 2 });
+  });
+
+  it("that the model holds already are passed over", () => {
+    const model = after(begin(), event("a", ["queued", "running"], 2));
+    expect(applied(model, page([event("a", ["pending", "queued"], 1)], 9))).toBe(model);
+    const overlapping = { ...page([event("a", ["running", "success"], 3)], 9), next_since: 14 };
+    expect(applied(model, overlapping)).toMatchObject({ cursor: 14, tasks: [{ state: "success" }, {}] });
   });
 
   it("that do not follow on are a gap", () => {
-    expect(applied(begin(), page([event("a", ["pending", "queued"], 1)], 9))).toBeNull();
+    expect(applied(begin(), page([event("a", ["pending", "queued"], 1)], 12))).toBeNull();
     expect(applied(begin(), page([event("unknown", ["pending", "queued"], 1)]))).toBeNull();
-    expect(applied(begin(), { events: [], next_since: 3, run_state: "running" })).toBeNull();
   });
 });

@@ -10,6 +10,8 @@ from rest_framework.test import APIClient
 
 from tests.support.hands import dag, do, start
 from workflows.core.outcome import Fail
+from workflows.core.plan import Plan
+from workflows.engine import plans
 from workflows.engine.publish import publish
 from workflows.engine.queries import events_since
 from workflows.models import DagRun, NodePool, TaskExecution
@@ -74,6 +76,20 @@ def test_a_grid_has_the_tasks_of_every_version(author: APIClient) -> None:
     ]
     assert [r["id"] for r in author.get(f"/api/v1/dags/d/grid?before={new.pk}&runs=1").json()["runs"]] == [old.pk]
     assert author.get("/api/v1/dags/nowhere/grid").status_code == 404
+
+
+def test_a_run_whose_plan_is_of_another_release_shows_its_tasks(
+    author: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(dag("d", a={}, b={"depends_on": ["a"]}))
+    do(run, "a")
+    old = Plan.from_json
+    monkeypatch.setattr(Plan, "from_json", lambda data: old({**data, "format": 0}))
+    plans.forget()
+    drawn = author.get(f"/api/v1/runs/{run.pk}/snapshot").json()["tasks"]
+    assert [(t["task_id"], t["state"], t["upstream"]) for t in drawn] == [("a", "success", []), ("b", "queued", [])]
+    grid = author.get("/api/v1/dags/d/grid").json()
+    assert (grid["tasks"], grid["runs"][0]["cells"]) == (["a", "b"], ["success", "queued"])
 
 
 def test_a_grid_of_a_large_dag_has_fewer_runs(author: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -50,6 +51,16 @@ def test_levels_are_read_near_the_beginning_of_a_line() -> None:
     assert level_of("ValueError: no such thing") == "error"
     assert level_of("the terror of INFOrmation") == ""
     assert level_of("x" * 200 + " ERROR") == ""
+
+
+def test_a_long_run_of_word_characters_is_looked_through_once() -> None:
+    digits = "0123456789abcdef" * 65_536
+    began = time.process_time()
+    assert not Wanted(levels=frozenset({"error"})).may_be_in(digits)
+    assert level_of(digits) == ""
+    assert time.process_time() - began < 2
+    assert level_of("shop.stock.NoStockError: none left") == "error"
+    assert Wanted(levels=frozenset({"error"})).may_be_in(f"{digits}Exception: no")
 
 
 def test_streams_and_levels_narrow() -> None:
