@@ -14,7 +14,7 @@ from rest_framework.viewsets import ViewSet
 from api.closed import Closed
 from api.logs import AttemptQuery
 from api.tasks import execution
-from workflows.worker.inputs import inputs_of
+from workflows.engine.inputs import inputs_of
 
 
 class InputsSerializer(serializers.Serializer[Any]):
@@ -23,6 +23,10 @@ class InputsSerializer(serializers.Serializer[Any]):
     written = serializers.DictField(help_text="As in the document.")
     rendered = serializers.DictField(
         allow_null=True, help_text="With what the run was given and what the upstreams have given up to now."
+    )
+    later = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Parameters with statements in them, which only a worker renders: they are not in `rendered`.",
     )
     problem = serializers.CharField(help_text="Why they cannot be rendered, if they cannot.")
 

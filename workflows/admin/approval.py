@@ -16,12 +16,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from workflows.admin import show, version_page
+from workflows.admin import show
 from workflows.admin.bases import BigTableAdmin, link_to, may, moment
 from workflows.admin.filters import OpenFilter
 from workflows.core.errors import CeleriacError
 from workflows.core.states import TaskState
-from workflows.engine import approvals
+from workflows.engine import approvals, plans
 from workflows.models import Approval, TaskExecution
 
 _ABOVE_SHOWN = 20
@@ -177,7 +177,7 @@ def _surroundings(request: HttpRequest, task: TaskExecution) -> dict[str, Any]:
 
 
 def _above(task: TaskExecution) -> list[Above]:
-    plan = version_page.plan_of(task.run.version_id)
+    plan = plans.readable(task.run.version_id)
     positions = plan.tasks[task.position].upstream[:_ABOVE_SHOWN] if plan else ()
     rows = TaskExecution.objects.filter(run_id=task.run_id, position__in=positions, map_index=-1).order_by("position")
     return [

@@ -13,10 +13,11 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from workflows.admin import show, version_page
+from workflows.admin import show
 from workflows.admin.bases import may
 from workflows.admin.run_page import event_lines, may_cut
 from workflows.core.plan import PlannedTask
+from workflows.engine import plans
 from workflows.engine.explain import explain_task
 from workflows.models import LogChunk, TaskAttempt, TaskExecution
 
@@ -131,7 +132,7 @@ def _attempt_line(row: TaskAttempt, chosen: int) -> AttemptLine:
 
 
 def _planned(task: TaskExecution) -> PlannedTask | None:
-    plan = version_page.plan_of(task.run.version_id)
+    plan = plans.readable(task.run.version_id)
     return plan.tasks[task.position] if plan else None
 
 

@@ -74,6 +74,15 @@ def is_template(value: Any) -> bool:
     return False
 
 
+def is_simple(value: Any) -> bool:
+    """Whether no template inside a value has a statement: then rendering it ends soon."""
+    if isinstance(value, str):
+        return not is_template(value) or analyse(value).simple
+    if isinstance(value, Mapping):
+        return all(map(is_simple, value.values()))
+    return all(map(is_simple, value)) if isinstance(value, (list, tuple)) else True
+
+
 def syntax_problem(text: str) -> str | None:
     """What is wrong with a template, in words, or None."""
     return analyse(text).problem if is_template(text) else None

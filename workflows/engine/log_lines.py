@@ -26,7 +26,7 @@ LEVELS: dict[str, str] = {
     "info": r"INFO|NOTICE",
     "debug": r"DEBUG|TRACE",
 }
-# The end of an exception's name is looked for, never the name: from each of many word characters on, that takes for ever.
+# The end of an exception's name is looked for, never the name: tried from each of many characters, that takes for ever.
 _NAMES = {"error": r"|(?:Error|Exception)(?=:)"}
 _OF_LEVEL = {
     level: re.compile(rf"(?<![A-Za-z])(?:{words})(?![a-z]){_NAMES.get(level, '')}") for level, words in LEVELS.items()

@@ -186,7 +186,7 @@ def estimate(dag_pk: int, run_id: int) -> Estimate:
 def grid(runs: Mapping[int, int]) -> tuple[list[str], dict[int, list[str | None]]]:
     """Of runs (id to version, newest first): the tasks, and the state of each in each run (None: the run has it not).
 
-    The tasks are in the order of the newest version's plan, then of the others', then of runs whose plan cannot be read.
+    The tasks are in the order of the newest version's plan, then of the others', then those of unreadable plans.
     """
     tasks: dict[str, int] = {}
     for version in dict.fromkeys(runs.values()):

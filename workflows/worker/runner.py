@@ -6,86 +6,28 @@ import logging
 import random
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from celery.exceptions import SoftTimeLimitExceeded
 from pydantic import ValidationError
 
 from workflows import failpoints
 from workflows.conf import conf
-from workflows.core import expressions, templating
 from workflows.core.errors import CeleriacError, LostClaim, RenderError
 from workflows.core.outcome import Fail, Outcome, Skip
 from workflows.core.plan import Plan, PlannedTask
 from workflows.core.states import Reason
-from workflows.engine import plans, sql, transitions
+from workflows.engine import inputs, plans, sql, transitions
 from workflows.engine.finish import Finished, finish
 from workflows.engine.rows import Claim, Onward
 from workflows.operators import registry
-from workflows.operators.base import Context, OperatorType, RunInfo, TaskInfo, TaskView
+from workflows.operators.base import Context
 from workflows.worker import limits, mapping
 from workflows.worker.celery_calls import call_celery
 from workflows.worker.logs import TaskLog, captured
 
 OnwardOf = Callable[[Plan, PlannedTask], Onward | None]
 process_log = logging.getLogger(__name__)
-
-# The output of a mapped task is made of those of its items, here and now: kept once more in its own row it could be
-# larger than any row should be.
-_UPSTREAM = """
-SELECT t.task_id, t.state, t.output, i.outputs FROM workflows_taskexecution t
-  LEFT JOIN LATERAL (
-       SELECT CASE WHEN t.output -> 'keys' = 'true'
-                   THEN jsonb_object_agg(COALESCE(m.item ->> 'key', m.map_index::text), m.output)
-                   ELSE jsonb_agg(m.output ORDER BY m.map_index) END AS outputs
-         FROM workflows_taskexecution m
-        WHERE m.run_id = t.run_id AND m.position = t.position AND m.map_index >= 0 AND m.reason <> 'item_gone'
-       ) i ON t.position = ANY(%s::int[])
- WHERE t.run_id = %s AND t.position = ANY(%s::int[]) AND t.map_index = -1
-"""
-
-
-class Tasks(Mapping[str, TaskView]):
-    """The states and outputs of other tasks of the run, read when they are asked for."""
-
-    def __init__(self, plan: Plan, run_id: int) -> None:
-        self._plan = plan
-        self._run_id = run_id
-        self._seen: dict[str, TaskView] = {}
-
-    def fetch(self, ids: set[str] | frozenset[str]) -> dict[str, TaskView]:
-        """The named tasks, in one query; unknown ids are left out."""
-        missing = [self._plan.by_id[i] for i in ids if i in self._plan.by_id and i not in self._seen]
-        if missing:
-            mapped = [position for position in missing if self._plan.tasks[position].foreach is not None]
-            for task_id, state, output, outputs in sql.read(_UPSTREAM, (mapped, self._run_id, missing)):
-                self._seen[task_id] = {"state": state, "output": output if outputs is None else outputs}
-        return {i: self._seen[i] for i in ids if i in self._seen}
-
-    def __getitem__(self, task_id: str) -> TaskView:
-        return self.fetch({task_id})[task_id]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._plan.by_id)
-
-    def __len__(self) -> int:
-        return len(self._plan.by_id)
-
-
-class UpstreamTasks(Tasks):
-    """The same, but only the direct upstreams are listed: what a python task is shown."""
-
-    def __init__(self, plan: Plan, run_id: int, task: PlannedTask) -> None:
-        super().__init__(plan, run_id)
-        self._ids = [plan.tasks[p].id for p in task.upstream]
-
-    def __iter__(self) -> Iterator[str]:
-        self.fetch(frozenset(self._ids))  # who lists them reads them: one query, not one for each
-        return iter(self._ids)
-
-    def __len__(self) -> int:
-        return len(self._ids)
 
 
 def claim(run_id: int, position: int, map_index: int, attempt: int, node: str) -> Claim | None:
@@ -157,48 +99,18 @@ def _brief(error: RenderError | ValidationError) -> str:
     return "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False))
 
 
-def _surroundings(held: Claim, plan: Plan, task: PlannedTask) -> tuple[RunInfo, TaskInfo, UpstreamTasks]:
-    """The run, the task and its upstreams, as operators and templates see them."""
-    run = RunInfo(
-        id=held.run_id,
-        dag_id=plan.dag_id,
-        version=plans.version_number(held.version_id),
-        logical_date=held.logical_date,
-        params=held.params,
-        trigger=held.trigger,
-        external_id=held.external_id,
-        interval_start=held.interval_start or held.logical_date,
-    )
-    info = TaskInfo(
-        id=task.id,
-        name=task.name,
-        execution_id=held.execution_id,
-        attempt=held.attempt,
-        timeout=task.timeout,
-        map_index=held.map_index,
-    )
-    return run, info, UpstreamTasks(plan, held.run_id, task)
-
-
-def rendered(held: Claim) -> dict[str, Any]:
-    """The parameters that an attempt would get now. Raises RenderError; runs nothing."""
-    plan = plans.plan_of(held.version_id).at(held.priority)
-    task = plan.tasks[held.position]
-    return _ready(registry.get(task.type), task, _scope(held, *_surroundings(held, plan, task)))
-
-
 def _operate(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcome:
     operator = registry.get(task.type)
-    run, info, tasks = _surroundings(held, plan, task)
-    scope = _scope(held, run, info, tasks)
+    run, info, tasks = inputs.surroundings(held, plan, task)
+    scope = inputs.scope_of(held, run, info, tasks)
     mapped = task.foreach is not None
     # A condition that names the item is asked for each item, any other one once, before there are items.
-    asked = task.condition is not None and (not mapped or _names_item(task.condition) == (held.map_index >= 0))
-    if asked and not _holds(task.condition or "", scope):
+    asked = task.condition is not None and (not mapped or inputs.names_item(task.condition) == (held.map_index >= 0))
+    if asked and not inputs.holds(task.condition or "", scope):
         return Skip(reason=Reason.CONDITION_FALSE)
     if mapped and held.map_index < 0:
-        return mapping.items_of(task.foreach, lambda value: _rendered(value, scope))
-    parameters = _ready(operator, task, scope)
+        return mapping.items_of(task.foreach, lambda value: inputs.rendered(value, scope))
+    parameters = inputs.ready(operator, task, scope)
     context = Context(
         parameters=operator.parameters.model_validate(parameters),
         run=run,
@@ -206,72 +118,7 @@ def _operate(held: Claim, plan: Plan, task: PlannedTask, log: TaskLog) -> Outcom
         log=log,
         tasks=tasks,
         call_celery=call_celery,
-        evaluate=lambda text, names: _holds(text, scope, names),
+        evaluate=lambda text, names: inputs.holds(text, scope, names),
         interrupts=(SoftTimeLimitExceeded,),
     )
     return operator.run(context)
-
-
-Scope = Callable[[frozenset[str]], dict[str, Any]]
-
-
-def _names_item(condition: str) -> bool:
-    return "item" in expressions.analyse(condition).names
-
-
-def _rendered(value: Any, scope: Scope) -> Any:
-    if not templating.is_template(value):
-        return value
-    return templating.render(value, scope(templating.tasks_named(value)), max_chars=conf.RENDER_MAX_CHARS)
-
-
-def _scope(held: Claim, run: RunInfo, info: TaskInfo, tasks: Tasks) -> Scope:
-    """What templates may name, made when a template is there; only the tasks that it names are read."""
-    context: dict[str, Any] = {
-        "params": run.params,
-        "dag": {"id": run.dag_id, "version": run.version},
-        "run": {
-            "id": run.id,
-            "logical_date": run.logical_date,
-            "trigger": run.trigger,
-            "external_id": run.external_id,
-            "interval_start": run.interval_start,
-            "interval_end": run.logical_date,
-            "version": run.version,
-        },
-        "task": {"id": info.id, "name": info.name, "attempt": info.attempt, "map_index": info.map_index},
-    }
-    if held.map_index >= 0:
-        context["item"] = held.item
-    return lambda named: {**context, "tasks": tasks.fetch(named)}
-
-
-def _holds(condition: str, scope: Scope, names: Mapping[str, Any] | None = None) -> bool:
-    return expressions.evaluate(condition, {**scope(expressions.analyse(condition).tasks), **(names or {})})
-
-
-def _ready(operator: OperatorType, task: PlannedTask, scope: Scope) -> dict[str, Any]:
-    """The parameters with expressions evaluated and templates rendered; as they are when there are none."""
-    if not task.templated and not operator.evaluates:
-        return dict(task.parameters)
-    ready: dict[str, Any] = {}
-    for name, value in task.parameters.items():
-        if name in operator.evaluates and isinstance(value, str):
-            ready[name] = _holds(value, scope)
-        elif name not in operator.raw_fields and templating.is_template(value):
-            quote = operator.quote if name in operator.quote_fields else None
-            kept = _kept(operator, name, value)
-            value = {key: part for key, part in value.items() if key not in kept} if kept else value
-            context = scope(templating.tasks_named(value))
-            rendered = templating.render(value, context, max_chars=conf.RENDER_MAX_CHARS, quote=quote)
-            ready[name] = {**rendered, **kept} if kept else rendered
-        else:
-            ready[name] = value
-    return ready
-
-
-def _kept(operator: OperatorType, name: str, value: Any) -> dict[str, Any]:
-    """The parts of a parameter that are code, such as the query of its sql: never rendered."""
-    if not isinstance(value, Mapping):
-        return {}
-    return {key: part for key, part in value.items() if f"{name}.{key}" in operator.raw_fields}

@@ -1796,6 +1796,8 @@ export interface components {
             rendered: {
                 [key: string]: unknown;
             } | null;
+            /** @description Parameters with statements in them, which only a worker renders: they are not in `rendered`. */
+            later: string[];
             /** @description Why they cannot be rendered, if they cannot. */
             problem: string;
         };

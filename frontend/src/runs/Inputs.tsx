@@ -25,14 +25,16 @@ export function Inputs({ run, task, mapIndex, attempt }: Props) {
   });
   if (found.error) return <ErrorNote error={found.error} onRetry={() => void found.refetch()} />;
   if (!found.data) return <Spinner />;
-  const { written, rendered, problem } = found.data;
+  const { written, rendered, later, problem } = found.data;
   return (
     <div className="task-inputs">
       <p className="ui-muted">{rendered ? t("run.inputs.now") : t("run.inputs.written", { problem })}</p>
       <dl>
-        {Object.entries(rendered ?? written).map(([name, value]) => (
+        {Object.entries({ ...written, ...rendered }).map(([name, value]) => (
           <div key={name}>
-            <dt>{name}</dt>
+            <dt>
+              {name} {later.includes(name) && <span className="ui-muted">{t("run.inputs.later")}</span>}
+            </dt>
             <dd>
               <Json title={name} value={value} />
             </dd>

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from rest_framework.test import APIClient
 
@@ -31,6 +33,18 @@ def test_parameters_come_as_written_and_as_rendered(author: APIClient) -> None:
     assert after["written"]["command"] == "echo {{ tasks.a.output.n }} {{ task.attempt }}"
     assert (after["rendered"]["command"], after["problem"]) == ("echo 7 1", "")
     assert author.get(f"{address}?attempt=3").json()["rendered"]["command"] == "echo 7 3"
+
+
+def test_statements_are_not_run_for_those_who_look(author: APIClient) -> None:
+    loop = "{% for a in range(999) %}" * 3 + "{% endfor %}" * 3
+    env = {"N": "{{ task.attempt }}"}
+    run = start(dag(a={"type": "shell", "parameters": {"command": f"echo {loop}", "env": env}}))
+    began = time.process_time()
+    found = author.get(f"/api/v1/runs/{run.pk}/tasks/a/inputs").json()
+    assert time.process_time() - began < 5
+    assert (found["later"], found["problem"], found["rendered"]["env"]) == (["command"], "", {"N": 1})
+    assert "command" not in found["rendered"]
+    assert found["written"]["command"] == f"echo {loop}"
 
 
 def test_a_mapped_task_has_the_inputs_of_its_items(author: APIClient) -> None:
