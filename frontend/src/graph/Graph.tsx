@@ -2,7 +2,7 @@
 
 import {
   applyNodeChanges, Background, BackgroundVariant, type Connection, ConnectionMode, type Edge, type EdgeChange, type FinalConnectionState, MiniMap, type NodeChange,
-  ReactFlow, ReactFlowProvider, useReactFlow, useStoreApi,
+  ReactFlow, ReactFlowProvider, useReactFlow, useStore, useStoreApi,
 } from "@xyflow/react";
 import "@xyflow/react/dist/style.css";
 import { type DragEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
@@ -150,6 +150,7 @@ function spoken(editable: boolean) {
 function useReveal({ nodes, reveal }: GraphProps) {
   const { getViewport, setCenter } = useReactFlow();
   const store = useStoreApi();
+  const room = useStore((state) => state.width); // a panel that opens beside the canvas takes some of it
   const node = useMemo(() => (reveal ? nodes.find((each) => each.id === reveal) : undefined), [nodes, reveal]);
   const at = useRef(node);
   at.current = node;
@@ -161,7 +162,7 @@ function useReveal({ nodes, reveal }: GraphProps) {
     const [across, down] = [(at.current.x + NODE_WIDTH / 2) * zoom + x, (at.current.y + NODE_HEIGHT / 2) * zoom + y];
     const inside = across >= 0 && down >= 0 && across <= width && down <= height;
     if (!inside && width > 0) void setCenter(at.current.x + NODE_WIDTH / 2, at.current.y + NODE_HEIGHT / 2, { zoom, duration: 150 });
-  }, [reveal, known, getViewport, setCenter, store]);
+  }, [reveal, known, room, getViewport, setCenter, store]);
 }
 
 function settled(changes: NodeChange<TaskFlowNode>[]): Positions | null {

@@ -42,6 +42,7 @@ export function GraphView({ model }: { model: RunModel }) {
         viewport={viewport}
         onViewport={keepViewport}
         focus={focus}
+        reveal={chosen}
         label={t("run.graph_of", { id: String(run.id) })}
       />
     </div>
