@@ -1,7 +1,7 @@
 import type { Problem } from "../lib/api";
 import { t } from "../lib/i18n";
 import { editDocument } from "./actions";
-import { isFields } from "./document";
+import { isFields, withSection } from "./document";
 import type { Schema } from "./form/schema";
 import { SchemaForm } from "./form/SchemaForm";
 import { ParamsEditor } from "./ParamsEditor";
@@ -45,14 +45,4 @@ export function DagPanel({ schema, problems, editable, isNew }: { schema: Schema
       </details>
     </div>
   );
-}
-
-/** The document with one of its sections; before the tasks where it is new, and gone when it is empty. */
-export function withSection(document: Record<string, never> | object, name: string, value: object | string | undefined) {
-  const entries = Object.entries(document);
-  const empty = value === undefined || value === "" || (typeof value === "object" && Object.keys(value).length === 0);
-  if (empty) return Object.fromEntries(entries.filter(([key]) => key !== name));
-  if (name in document) return Object.fromEntries(entries.map(([key, old]) => [key, key === name ? value : old]));
-  const before = entries.findIndex(([key]) => key === "tasks");
-  return Object.fromEntries([...entries.slice(0, before), [name, value], ...entries.slice(before)]);
 }

@@ -39,6 +39,13 @@ export function withKey<T extends Fields>(fields: T, key: string, value: Json | 
   return Object.fromEntries(Object.entries(fields).filter(([known]) => known !== key)) as T;
 }
 
+/** The document with one of its sections; before the tasks where it is new, and gone when it is empty. */
+export function withSection(doc: Doc, name: string, value: Json | undefined): Doc {
+  const empty = value === undefined || value === "" || (isFields(value) && Object.keys(value).length === 0);
+  if (empty || name in doc || !("tasks" in doc)) return withKey(doc, name, empty ? undefined : value);
+  return Object.fromEntries(Object.entries(doc).flatMap((entry) => (entry[0] === "tasks" ? [[name, value as Json], entry] : [entry])));
+}
+
 /** Ids as a text, a list or nothing stand for them. */
 export function idsOf(value: Json | undefined): string[] {
   if (typeof value === "string") return [value];
