@@ -14,12 +14,13 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.base import Resource, heavy, user_of
+from api.base import HEAVY, Resource, heavy, user_of
 from api.errors import RunIsOver
 from api.fields import Record, UtcDateTimeField, values_of
 from api.filters import MomentFilter
 from api.pagination import Keyset
-from workflows.core.errors import UnknownRun
+from api.versions import one_version
+from workflows.core.errors import IdempotencyConflict, UnknownRun
 from workflows.core.states import RunState
 from workflows.engine import control, deletion, launch, queries
 from workflows.models import DagRun
@@ -119,6 +120,9 @@ class KeyField(serializers.RegexField):
 class TriggerSerializer(serializers.Serializer[Any]):
     """What a new run is to work on."""
 
+    version = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, help_text="Its number; left out, the current one."
+    )
     params = serializers.DictField(required=False, default=dict, help_text="Values of the DAG's parameters.")
     logical_date = UtcDateTimeField(required=False, allow_null=True, default=None)
     external_id = KeyField(
@@ -185,10 +189,11 @@ class RunResource(Resource[DagRun]):
         },
     )
     def trigger(self, request: Request, dag_id: str) -> Response:
-        """Start a run of the DAG's current version."""
+        """Start a run of the DAG's current version, or of the version that is named."""
         given = values_of(TriggerSerializer, request)
+        number = given["version"]
         launched = launch.launch_once(
-            dag_id,
+            dag_id if number is None else one_version(dag_id, number, *HEAVY),
             params=given["params"],
             trigger="api",
             logical_date=given["logical_date"],
@@ -198,6 +203,8 @@ class RunResource(Resource[DagRun]):
             # A host project may wrap its requests in transactions (ATOMIC_REQUESTS).
             on_commit=transaction.get_connection().in_atomic_block,
         )
+        if number not in {None, launched.run.version.number}:
+            raise IdempotencyConflict(external_id=launched.run.external_id, run_id=launched.run.pk)
         where = request.build_absolute_uri(reverse("api:run", kwargs={"run_id": launched.run.pk}))
         if launched.created:
             return _shown(launched.run.pk, status.HTTP_201_CREATED, {"Location": where})

@@ -1,7 +1,9 @@
 import { beforeEach, expect, it, vi } from "vitest";
 
-import { editTask, move } from "../src/designer/actions";
+import { addTask, editTask, move } from "../src/designer/actions";
+import { edgesOf } from "../src/designer/edges";
 import { isChanged, isMoved, type Opened, useDraft } from "../src/designer/store";
+import { edgeId } from "../src/graph/types";
 
 const now = () => useDraft.getState();
 const doc = (command: string) => ({ id: "sales", tasks: { a: { type: "shell", command } } });
@@ -74,4 +76,13 @@ it("has nothing to save after places were kept, and has again when that move is 
   expect([isChanged(now()), isMoved(now())]).toEqual([false, false]);
   now().undo();
   expect(isMoved(now())).toBe(true);
+});
+
+it("puts a task on an edge, between its ends", () => {
+  const linked = { id: "sales", tasks: { a: { type: "shell" }, b: { type: "shell", depends_on: ["a"] } } };
+  const opened = { ...version("one", 5), document: linked, positions: { a: [0, 0], b: [600, 100] } as Opened["positions"] };
+  now().open(opened, opened);
+  const id = addTask("python", { edge: { source: "a", target: "b" } });
+  expect(now().positions[id]).toEqual([300, 50]);
+  expect(edgesOf(now().document).map(edgeId)).toEqual(["python→b", "a→python"]);
 });

@@ -1,7 +1,7 @@
 import { useCallback, useDeferredValue, useMemo, useState } from "react";
 
 import { Graph } from "../graph/Graph";
-import type { GraphNode, Point } from "../graph/types";
+import type { GraphNode, Point, Viewport } from "../graph/types";
 import type { Problem } from "../lib/api";
 import { t } from "../lib/i18n";
 import { Dialog } from "../ui/Dialog";
@@ -21,14 +21,17 @@ interface Props {
   editable: boolean;
   compared: Opened | null;
   fitKey: number;
+  viewport: Viewport | null;
+  onViewport: (viewport: Viewport) => void;
 }
 
 /** The draft as a graph. */
-export function CanvasView({ types, problems, editable, compared, fitKey }: Props) {
+export function CanvasView({ types, problems, editable, compared, fitKey, viewport, onViewport }: Props) {
   const { document: newest, positions: placed, selected, select } = useDraft();
   // What is typed shows at once; the graph follows when there is time for it.
   const draft = useMemo(() => ({ document: newest, positions: placed }), [newest, placed]);
   const { document, positions } = useDeferredValue(draft);
+  const [start] = useState(viewport);
   const [adding, setAdding] = useState<Added | null>(null);
   const kinds = useMemo(() => new Map(types.map((type) => [type.name, type])), [types]);
   const edges = useMemo(() => edgesOf(document), [document]);
@@ -70,6 +73,8 @@ export function CanvasView({ types, problems, editable, compared, fitKey }: Prop
         onDropType={editable ? drop : undefined}
         onOpen={focusPanel}
         fitKey={fitKey}
+        viewport={start}
+        onViewport={onViewport}
         reveal={selected.length === 1 ? selected[0] : null}
         label={t("graph.label")}
       >
@@ -101,7 +106,7 @@ export function CanvasView({ types, problems, editable, compared, fitKey }: Prop
   );
 }
 
-/** Go on in the side panel: by double click, or Enter twice. */
+/** Go on in the side panel: by double click. */
 export function focusPanel(): void {
   requestAnimationFrame(() => window.document.querySelector<HTMLElement>(".workbench-panel input, .workbench-panel textarea")?.focus());
 }

@@ -5,11 +5,12 @@ import { isFields, withSection } from "./document";
 import type { Schema } from "./form/schema";
 import { SchemaForm } from "./form/SchemaForm";
 import { ParamsEditor } from "./ParamsEditor";
-import { wordsOf } from "./problems";
+import { unplaced, wordsOf } from "./problems";
 import { ScheduleEditor } from "./ScheduleEditor";
 import { useDraft } from "./store";
 
 const OWN = ["name", "description"];
+const SHOWN = new Set([...OWN, "params", "schedule", "config", "defaults"]);
 
 /** The side panel while no task is selected: what the document says of the DAG itself. */
 export function DagPanel({ schema, problems, editable, isNew }: { schema: Schema; problems: Problem[]; editable: boolean; isNew: boolean }) {
@@ -18,8 +19,18 @@ export function DagPanel({ schema, problems, editable, isNew }: { schema: Schema
     problems.filter(({ path: found }) => found === path || found.startsWith(`${path}.`) || found.startsWith(`${path}[`)).map(wordsOf);
   const form = { root: schema, problemsAt: at, disabled: !editable };
   const config = isFields(document.config) ? document.config : {};
+  const general = unplaced(problems.filter((problem) => !problem.tasks.length), "", isNew ? new Set([...SHOWN, "id"]) : SHOWN);
   return (
     <div className="task-panel" data-testid="dag-panel">
+      {general.length > 0 && (
+        <ul className="ui-problems" role="status">
+          {general.map((problem) => (
+            <li key={problem.code + problem.path}>
+              {problem.path && <code>{problem.path}</code>} {wordsOf(problem)}
+            </li>
+          ))}
+        </ul>
+      )}
       <SchemaForm {...form} schema={schema} only={isNew ? ["id", ...OWN] : OWN} value={document} onChange={(next, name) => editDocument(next, name)} />
       <ParamsEditor schema={schema} value={document.params} problems={at("params")} disabled={!editable} />
       <ScheduleEditor schema={schema} value={document.schedule} problemsAt={at} disabled={!editable} />

@@ -5,6 +5,7 @@ const KEYS: [keys: string[], word: string][] = [
   [["/"], "search"],
   [["Enter"], "add"],
   [["Shift", "Enter"], "add_connected"],
+  [["Enter"], "insert"],
   [["Tab"], "walk"],
   [["Enter", "Space"], "select"],
   [["←", "↑", "→", "↓"], "move"],

@@ -19,13 +19,13 @@ interface Props {
   onClose: () => void;
 }
 
-/** The launch form: the parameters of the current version, with the defaults that a run would have now. */
+/** The launch form: the parameters of the version that the draft stands on, with the defaults that a run would have now. */
 export function RunDialog({ dag, number, unsaved, runLink, onClose }: Props) {
   const id = useId();
   const [values, setValues] = useState<Fields | null>(null);
   const { data: schema, error } = useQuery({
     queryKey: ["params-schema", dag, number],
-    queryFn: async () => (await api.get("/dags/{dag_id}/params-schema", { path: { dag_id: dag } })) as Schema,
+    queryFn: async () => (await api.get("/dags/{dag_id}/params-schema", { path: { dag_id: dag }, query: { version: number } })) as Schema,
     staleTime: 0,
     gcTime: 0,
   });
@@ -33,7 +33,7 @@ export function RunDialog({ dag, number, unsaved, runLink, onClose }: Props) {
     if (schema && values === null) setValues(defaults(schema));
   }, [schema, values]);
   const start = useMutation({
-    mutationFn: () => api.post("/dags/{dag_id}/runs", { path: { dag_id: dag }, body: { params: values ?? {} } as never }),
+    mutationFn: () => api.post("/dags/{dag_id}/runs", { path: { dag_id: dag }, body: { params: values ?? {}, version: number } as never }),
     onSuccess: (run) => location.assign(runLink((run as unknown as { id: number }).id)),
   });
   const submit = (event: FormEvent) => {

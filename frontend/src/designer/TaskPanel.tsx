@@ -11,7 +11,7 @@ import { type Fields, isFields, tasksOf } from "./document";
 import { resolve, type Schema, withField } from "./form/schema";
 import { SchemaForm } from "./form/SchemaForm";
 import { titleOf } from "./Palette";
-import { atField, placeOf, wordsOf } from "./problems";
+import { atField, placeOf, unplaced, wordsOf } from "./problems";
 import type { TaskType } from "./server";
 import { useDraft } from "./store";
 
@@ -42,7 +42,8 @@ export function TaskPanel({ id, types, schema, problems, editable }: Props) {
   if (!fields) return null;
   const place = placeOf(id, index, Array.isArray(document.tasks));
   const at = (field: string) => atField(problems, place, field);
-  const general = problems.filter((problem) => problem.path === place || problem.tasks.length > 1);
+  const fieldsShown = new Set(["id", "depends_on", ...FIRST, ...LATER, ...Object.keys(type?.parameters.properties ?? {})]);
+  const general = unplaced(problems, place, fieldsShown);
   const own = OWN_SHORTHANDS[String(fields.type)] ?? [];
   return (
     <div className="task-panel" data-testid="task-panel">

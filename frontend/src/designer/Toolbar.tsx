@@ -15,6 +15,7 @@ interface Props {
   view: View;
   onView: (view: View) => void;
   problems: number;
+  onProblems: () => void;
   checked: boolean;
   offline: boolean;
   changed: boolean;
@@ -27,6 +28,7 @@ interface Props {
   onRun: () => void;
   onHelp: () => void;
   onArrange: () => void;
+  arranging: boolean;
 }
 
 /** What can be done with the whole draft. */
@@ -50,7 +52,7 @@ export function Toolbar(props: Props) {
           <Button icon="redo-2" bare label={t("designer.redo")} disabled={!draft.future.length} onClick={draft.redo} />
           <Button icon="copy" bare label={t("designer.copy")} disabled={!draft.selected.length} onClick={copyToClipboard} />
           <Button icon="clipboard-paste" bare label={t("designer.paste")} onClick={() => void pasteFromClipboard()} />
-          <Button icon="wand-sparkles" bare label={t("designer.arrange")} onClick={props.onArrange} />
+          <Button icon="wand-sparkles" bare label={t("designer.arrange")} aria-busy={props.arranging} disabled={props.arranging} onClick={props.onArrange} />
         </>
       )}
       <Button icon="keyboard" bare label={t("designer.keys")} onClick={props.onHelp} />
@@ -69,15 +71,19 @@ export function Toolbar(props: Props) {
 }
 
 /** Whether the draft is right, and whether it is saved. */
-function Standing({ problems, checked, offline, changed, editable }: Props) {
+function Standing({ problems, onProblems, checked, offline, changed, editable }: Props) {
   return (
     <span className="toolbar-standing" aria-live="polite" data-testid="standing" data-checked={checked}>
       {offline ? (
         <Badge tone="warn">{t("designer.not_checked")}</Badge>
       ) : problems ? (
-        <Badge tone="fail">
-          <Icon name="triangle-alert" size={13} /> {t("graph.problems", { count: problems })}
-        </Badge>
+        <button type="button" className="toolbar-problems" title={t("designer.show_problems")} onClick={onProblems}>
+          <Badge tone="fail">
+            <Icon name="triangle-alert" size={13} /> {t("graph.problems", { count: problems })}
+          </Badge>
+        </button>
+      ) : !checked ? (
+        <Badge>{t("designer.checking")}</Badge>
       ) : (
         <Badge tone="ok">
           <Icon name="check" size={13} /> {t("designer.valid")}

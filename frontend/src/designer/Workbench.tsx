@@ -1,6 +1,9 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, type ReactNode, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 
 import { t } from "../lib/i18n";
+import { edgeOf } from "../graph/types";
+import { ErrorBoundary } from "../ui/ErrorBoundary";
+import { wordsOf } from "../ui/ErrorNote";
 import { Spinner } from "../ui/Spinner";
 import { addTask, arrangeAll } from "./actions";
 import { readAddress, useAddress } from "./address";
@@ -13,10 +16,10 @@ import type { Schema } from "./form/schema";
 import { Notes, useNotes } from "./Notes";
 import { Palette } from "./Palette";
 import { byTask } from "./problems";
-import { SaveDialog, type Stored } from "./SaveDialog";
-import { keepLayout, openVersion, type TaskType, useProblems } from "./server";
+import type { Stored } from "./SaveDialog";
+import { keepLayout, type TaskType, useProblems, useVersion } from "./server";
 import { useShortcuts } from "./shortcuts";
-import { isChanged, isMoved, type Opened, useDraft } from "./store";
+import { isChanged, isMoved, useDraft } from "./store";
 import { TaskPanel } from "./TaskPanel";
 import { Toolbar, type View } from "./Toolbar";
 import { useKeptDraft } from "./useKeptDraft";
@@ -33,10 +36,12 @@ interface Props extends DesignerProps {
 const ConflictDialog = lazy(async () => ({ default: (await import("./ConflictDialog")).ConflictDialog }));
 const HelpDialog = lazy(async () => ({ default: (await import("./HelpDialog")).HelpDialog }));
 const ListView = lazy(async () => ({ default: (await import("./ListView")).ListView }));
+const ProblemsDialog = lazy(async () => ({ default: (await import("./ProblemsDialog")).ProblemsDialog }));
 const RunDialog = lazy(async () => ({ default: (await import("./RunDialog")).RunDialog }));
+const SaveDialog = lazy(async () => ({ default: (await import("./SaveDialog")).SaveDialog }));
 const TextView = lazy(async () => ({ default: (await import("./TextView")).TextView }));
 
-type Open = "save" | "conflict" | "run" | "help" | null;
+type Open = "save" | "conflict" | "run" | "help" | "problems" | null;
 
 /** Palette, canvas and side panel around one draft. */
 export function Workbench(props: Props) {
@@ -44,10 +49,13 @@ export function Workbench(props: Props) {
   const editable = permissions.publish === true;
   const draft = useDraft();
   const [dag, setDag] = useState(props.dag);
-  const [view, setView] = useState<View>(() => readAddress().view);
+  const [begun] = useState(() => readAddress());
+  const [view, setView] = useState<View>(begun.view);
+  const [viewport, setViewport] = useState(begun.at);
+  const [compare, setCompare] = useState(begun.compare);
+  const [arranging, setArranging] = useState(false);
   const [dialog, setDialog] = useState<Open>(null);
   const [readable, setReadable] = useState(true);
-  const [compared, setCompared] = useState<Opened | null>(null);
   const [fitKey, setFitKey] = useState(0);
   const search = useRef<HTMLInputElement>(null);
   const { notes, say, drop } = useNotes();
@@ -59,14 +67,24 @@ export function Workbench(props: Props) {
   const chosen = useMemo(() => draft.selected.filter((id) => ids.has(id)), [draft.selected, ids]);
   const full = useCallback(() => say(t("designer.not_kept")), [say]);
   useKeptDraft(drafts, dag, editable, full);
-  useAddress(view, chosen, props.dag === null ? dag : null);
+  useAddress({ view, task: chosen.length === 1 ? (chosen[0] ?? null) : null, compare, at: viewport }, props.dag === null ? dag : null);
+  const { data: compared = null, error: incomparable } = useVersion(dag, compare);
+  const fit = useCallback(() => {
+    setViewport(null);
+    setFitKey((key) => key + 1);
+  }, []);
+  useEffect(() => {
+    if (!incomparable) return;
+    say(wordsOf(incomparable));
+    setCompare(null);
+  }, [incomparable, say]);
 
   const discard = useCallback(() => {
     const { open, published } = useDraft.getState();
     open(published, published);
     setReadable(true);
-    setFitKey((key) => key + 1);
-  }, []);
+    fit();
+  }, [fit]);
   useEffect(() => {
     if (props.restored) say(t("designer.restored", { when: new Date(props.restored).toLocaleString() }), { label: t("designer.discard"), run: discard });
   }, [props.restored, say, discard]);
@@ -80,7 +98,7 @@ export function Workbench(props: Props) {
           state.placed(state.positions);
           say(t("designer.layout_saved"));
         },
-        (problem: unknown) => say(String(problem)),
+        (problem: unknown) => say(wordsOf(problem)),
       );
     }
   }, [dag, say]);
@@ -97,14 +115,20 @@ export function Workbench(props: Props) {
     if (stored === "text") say(t("designer.text_not_stored", { number }), { label: t("designer.discard"), run: discard });
     else say(t(stored === "old" ? "designer.saved_old" : "designer.saved", { number }), { label: t("designer.to_dag"), href: dagLink(props, id) });
   };
-  const compare = (number: number | null) => {
-    if (number === null || dag === null) setCompared(null);
-    else openVersion(dag, number).then(setCompared, (problem: unknown) => say(String(problem)));
-  };
   const add = (type: string, connected: boolean) => {
-    const [only, ...others] = chosen;
-    addTask(type, connected && only && !others.length ? { after: only } : {});
+    const [only, ...others] = draft.selected;
+    const edge = only && !others.length ? edgeOf(only) : null;
+    if (edge) addTask(type, { edge });
+    else addTask(type, connected && chosen.length === 1 && chosen[0] ? { after: chosen[0] } : {});
     if (view === "text") setView("graph");
+  };
+  const arrangeNow = () => {
+    setArranging(true);
+    void arrangeAll().then((careful) => {
+      setArranging(false);
+      if (!careful) say(t("designer.arrange_failed"));
+      fit();
+    });
   };
   return (
     <div className="workbench">
@@ -114,18 +138,20 @@ export function Workbench(props: Props) {
         view={view}
         onView={(next) => (readable ? setView(next) : say(t("designer.unreadable")))}
         problems={problems.length}
+        onProblems={() => setDialog("problems")}
         checked={checked}
         offline={error !== null}
         changed={changed}
         moved={moved}
         editable={editable}
         mayRun={permissions.run === true && dag !== null && draft.base > 0}
-        compared={compared?.base ?? null}
-        onCompare={compare}
+        compared={compare}
+        onCompare={setCompare}
         onSave={save}
         onRun={() => setDialog("run")}
         onHelp={() => setDialog("help")}
-        onArrange={() => void arrangeAll().then(() => setFitKey((key) => key + 1))}
+        onArrange={arrangeNow}
+        arranging={arranging}
       />
       <Notes notes={notes} onDrop={drop} />
       <div className={`workbench-body${editable ? "" : " is-reading"}`}>
@@ -136,11 +162,21 @@ export function Workbench(props: Props) {
           </nav>
         )}
         <section className="workbench-view" aria-label={t(`designer.view_${view}`)}>
-          {view === "graph" && <CanvasView types={types} problems={wrong} editable={editable && !compared} compared={compared} fitKey={fitKey} />}
-          <Suspense fallback={<Spinner />}>
+          {view === "graph" && (
+            <CanvasView
+              types={types}
+              problems={wrong}
+              editable={editable && compare === null}
+              compared={compared}
+              fitKey={fitKey}
+              viewport={viewport}
+              onViewport={setViewport}
+            />
+          )}
+          <Fetched key={view} waiting={<Spinner />}>
             {view === "list" && <ListView document={draft.document} types={types} problems={wrong} selected={chosen} onSelect={draft.select} editable={editable} />}
             {view === "text" && <TextView problems={problems} editable={editable} onReadable={setReadable} />}
-          </Suspense>
+          </Fetched>
         </section>
         <aside className="workbench-panel" aria-label={t("designer.panel")}>
           {chosen.length === 1 && chosen[0] && <TaskPanel key={chosen[0]} id={chosen[0]} types={types} schema={schema} problems={wrong.get(chosen[0]) ?? []} editable={editable} />}
@@ -148,10 +184,10 @@ export function Workbench(props: Props) {
           {chosen.length === 0 && <DagPanel schema={schema} problems={problems} editable={editable} isNew={dag === null} />}
         </aside>
       </div>
-      {dialog === "save" && (
-        <SaveDialog dag={dag} problems={problems} onClose={() => setDialog(null)} onSaved={saved} onConflict={() => setDialog("conflict")} />
-      )}
-      <Suspense fallback={null}>
+      <Fetched key={dialog}>
+        {dialog === "save" && (
+          <SaveDialog dag={dag} problems={problems} onClose={() => setDialog(null)} onSaved={saved} onConflict={() => setDialog("conflict")} />
+        )}
         {dialog === "conflict" && (
           <ConflictDialog
             dag={dag ?? String(draft.document.id)}
@@ -166,8 +202,27 @@ export function Workbench(props: Props) {
           <RunDialog dag={dag} number={draft.base} unsaved={changed} runLink={(id) => props.links.run.replace("/0/", `/${id}/`)} onClose={() => setDialog(null)} />
         )}
         {dialog === "help" && <HelpDialog onClose={() => setDialog(null)} />}
-      </Suspense>
+        {dialog === "problems" && (
+          <ProblemsDialog
+            problems={problems}
+            onClose={() => setDialog(null)}
+            onChoose={(tasks) => {
+              draft.select(tasks.filter((id) => ids.has(id)));
+              setDialog(null);
+            }}
+          />
+        )}
+      </Fetched>
     </div>
+  );
+}
+
+/** What is fetched when it is opened; after a deployment its file may be gone, and the rest of the page still works. */
+function Fetched({ waiting = null, children }: { waiting?: ReactNode; children: ReactNode }) {
+  return (
+    <ErrorBoundary>
+      <Suspense fallback={waiting}>{children}</Suspense>
+    </ErrorBoundary>
   );
 }
 

@@ -1,6 +1,7 @@
 /** What people do to the draft, by mouse or by key: each is one step of undo. */
 
 import { arrange } from "../graph/arrange";
+import { layered } from "../graph/layered";
 import { GAP_X, GAP_Y, NODE_HEIGHT, NODE_WIDTH, type Point, type Positions } from "../graph/types";
 import { copied, pasted } from "./clipboard";
 import { type Doc, type Fields, freeId, newTask, tasksOf, withTask, withTasks } from "./document";
@@ -30,14 +31,23 @@ export function addTask(type: string, { at, after, before, edge }: Added = {}): 
   if (before) next = connect(next, id, before);
   if (edge) next = insertOn(next, id, edge);
   const places = placesOf(document, positions);
-  const place = at ?? (after ? beside(places, after) : below(places));
+  const place = at ?? (edge ? between(places, edge) : after ? beside(places, after) : below(places));
   change({ document: next, positions: { ...places, [id]: place } }, { select: [id] });
   return id;
 }
 
+function between(places: Positions, { source, target }: { source: string; target: string }): Point {
+  const [[ax, ay], [bx, by]] = [places[source] ?? [0, 0], places[target] ?? [0, 0]];
+  return clear(places, [Math.round((ax + bx) / 2), Math.round((ay + by) / 2)]);
+}
+
 function beside(places: Positions, id: string): Point {
   const [x, y] = places[id] ?? [0, 0];
-  const spot: Point = [x + NODE_WIDTH + GAP_X, y];
+  return clear(places, [x + NODE_WIDTH + GAP_X, y]);
+}
+
+/** The place, or the first free one below it. */
+function clear(places: Positions, spot: Point): Point {
   const taken = Object.values(places);
   while (taken.some(([a, b]) => Math.abs(a - spot[0]) < NODE_WIDTH && Math.abs(b - spot[1]) < NODE_HEIGHT)) spot[1] += NODE_HEIGHT + GAP_Y;
   return spot;
@@ -92,11 +102,13 @@ export function renameTask(from: string, to: string): boolean {
   return true;
 }
 
-/** Lay out everything anew. */
-export async function arrangeAll(): Promise<void> {
+/** Lay out everything anew; false where the careful layout could not be had, and the simple one was used. */
+export async function arrangeAll(): Promise<boolean> {
   const { document, change } = now();
-  const places = await arrange(tasksOf(document).map(([id]) => id), edgesOf(document));
-  if (now().document === document) change({ positions: places });
+  const [ids, edges] = [tasksOf(document).map(([id]) => id), edgesOf(document)];
+  const careful = await arrange(ids, edges).catch(() => null);
+  if (now().document === document) change({ positions: careful ?? layered(ids, edges) });
+  return careful !== null;
 }
 
 let memory = "";

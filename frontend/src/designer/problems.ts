@@ -22,6 +22,15 @@ export function atField(problems: Problem[], place: string, field: string): stri
   return problems.filter((problem) => hit(problem.path)).map(wordsOf);
 }
 
+/** The problems that no field shows: those of the whole, and those at a place that the forms do not have. */
+export function unplaced(problems: Problem[], place: string, fields: ReadonlySet<string>): Problem[] {
+  return problems.filter(({ path }) => {
+    if (place && path !== place && !path.startsWith(`${place}.`) && !path.startsWith(`${place}[`)) return true;
+    const [first, second] = path.slice(place.length).split(/[.[\]]+/).filter(Boolean);
+    return !fields.has((first === "parameters" && second) || first || "");
+  });
+}
+
 /** The path of a task as the server writes it. */
 export function placeOf(id: string, index: number, inList: boolean): string {
   if (inList) return `tasks[${index}]`;

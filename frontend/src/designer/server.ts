@@ -38,11 +38,20 @@ export function useDocumentSchema() {
   });
 }
 
-/** The newest versions of a DAG. */
+const PAGE = 200;
+
+/** The versions of a DAG, newest first. */
 export function useVersions(dag: string | null) {
   return useQuery({
     queryKey: ["versions", dag],
-    queryFn: async () => (await api.get("/dags/{dag_id}/versions", { path: { dag_id: dag as string } })).results,
+    queryFn: async () => {
+      const found: Version[] = [];
+      for (let page = 1; ; page++) {
+        const { results, count } = await api.get("/dags/{dag_id}/versions", { path: { dag_id: dag as string }, query: { limit: PAGE, page } });
+        found.push(...results);
+        if (found.length >= count || !results.length) return found;
+      }
+    },
     enabled: dag !== null,
   });
 }
@@ -62,6 +71,16 @@ export async function openVersion(dag: string, number: number): Promise<Opened> 
     source: { text, format: version.source_format as Format, says: document },
     base: number,
   };
+}
+
+/** One version, where one is named. */
+export function useVersion(dag: string | null, number: number | null) {
+  return useQuery({
+    queryKey: ["version", dag, number],
+    queryFn: () => openVersion(dag as string, number as number),
+    enabled: dag !== null && number !== null,
+    staleTime: Infinity,
+  });
 }
 
 /** The current version of a DAG. */

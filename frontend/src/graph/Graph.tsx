@@ -12,7 +12,7 @@ import { mergedEdges, mergedNodes } from "./flow";
 import "./graph.css";
 import { GraphControls } from "./GraphControls";
 import { TaskNode, type TaskFlowNode } from "./TaskNode";
-import { edgeId, type GraphEdge, type GraphNode, NODE_HEIGHT, NODE_WIDTH, type Point, type Positions, type Viewport } from "./types";
+import { edgeId, edgeOf, type GraphEdge, type GraphNode, NODE_HEIGHT, NODE_WIDTH, type Point, type Positions, type Viewport } from "./types";
 
 const NODE_TYPES = { task: TaskNode };
 const MINIMAP_UP_TO = 1_500;
@@ -126,7 +126,7 @@ function Canvas(props: GraphProps) {
         aria-label={props.label ?? t("graph.label")}
       >
         <Background variant={BackgroundVariant.Dots} gap={20} size={1.2} />
-        <GraphControls />
+        <GraphControls onViewport={props.onViewport} />
         {nodes.length > 12 && nodes.length < MINIMAP_UP_TO && <MiniMap pannable zoomable ariaLabel={null} nodeStrokeWidth={0} />}
         {props.children}
       </ReactFlow>
@@ -207,13 +207,15 @@ function useDrops({ onDropType }: GraphProps) {
 function edgeUnder(event: DragEvent): { source: string; target: string } | undefined {
   const found = document.elementsFromPoint(event.clientX, event.clientY).map((element) => element.closest(".react-flow__edge"));
   const id = found.find((element) => element)?.getAttribute("data-id");
-  const [source, target] = id?.split("→") ?? [];
-  return source && target ? { source, target } : undefined;
+  return (id && edgeOf(id)) || undefined;
 }
 
-function useViewport({ fitKey, focus }: GraphProps) {
+function useViewport({ fitKey, focus, viewport }: GraphProps) {
   const { fitView } = useReactFlow();
+  const begun = useRef(viewport ? fitKey : undefined); // with a place to begin at, only another key shows all
   useEffect(() => {
+    if (fitKey === begun.current) return;
+    begun.current = undefined;
     if (fitKey !== undefined) requestAnimationFrame(() => void fitView({ maxZoom: 1, padding: 0.06 }));
   }, [fitKey, fitView]);
   useEffect(() => {

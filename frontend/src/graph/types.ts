@@ -49,3 +49,9 @@ export const GAP_Y = 24;
 export function edgeId(edge: { source: string; target: string }): string {
   return `${edge.source}→${edge.target}`;
 }
+
+/** The edge of such an id; null for the id of a task. */
+export function edgeOf(id: string): { source: string; target: string } | null {
+  const [source, target] = id.split("→");
+  return source && target ? { source, target } : null;
+}

@@ -435,7 +435,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description Start a run of the DAG's current version. */
+        /** @description Start a run of the DAG's current version, or of the version that is named. */
         post: operations["dags_trigger"];
         delete?: never;
         options?: never;
@@ -2724,6 +2724,8 @@ export interface components {
         TriggerEnum: "manual" | "api" | "schedule" | "backfill" | "subdag" | "code" | "after" | "webhook";
         /** @description What a new run is to work on. */
         TriggerRequest: {
+            /** @description Its number; left out, the current one. */
+            version?: number | null;
             /** @description Values of the DAG's parameters. */
             params?: {
                 [key: string]: unknown;

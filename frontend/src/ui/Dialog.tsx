@@ -26,7 +26,8 @@ export function Dialog({ title, onClose, actions, wide = false, children }: Prop
   return (
     <dialog
       ref={element}
-      className={`ui-dialog${wide ? " ui-wide" : ""}`}
+      // nokey: what is pressed in here is not for a canvas behind it.
+      className={`ui-dialog nokey${wide ? " ui-wide" : ""}`}
       aria-labelledby={id}
       onCancel={(event) => {
         event.preventDefault();

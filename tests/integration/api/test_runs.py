@@ -47,6 +47,15 @@ def test_a_trigger_starts_a_run(author: APIClient, version: DagVersion) -> None:
     assert author.get(answer["Location"]).json() == run
 
 
+def test_a_trigger_may_name_the_version(author: APIClient, version: DagVersion) -> None:
+    publish({**DOCUMENT, "name": "Newer"})
+    assert trigger(author).json()["version"] == 2
+    assert trigger(author, {"version": 1}, key="k").json()["version"] == 1
+    assert trigger(author, {"version": 2}, key="k").json()["code"] == "idempotency_conflict"
+    answer = trigger(author, {"version": 3})
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_version")
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_trigger_outside_a_transaction_sends_the_first_task(
     broker: str, author: APIClient, version: DagVersion
