@@ -45,4 +45,15 @@
     menus().forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
     if (narrow.matches && shown() && button) { show(false); button.focus(); }
   });
+
+  /* Django's own forms: the two halves of a moment have text beside them and no label, tooltips have a name and no role. */
+  window.addEventListener("load", () => {
+    document.querySelectorAll("p.datetime input:not([aria-label])").forEach((half) => {
+      const label = half.closest(".form-row, .fieldBox")?.querySelector("legend, label")?.textContent ?? "";
+      const own = [...half.parentNode.childNodes].slice(0, [...half.parentNode.childNodes].indexOf(half));
+      const beside = own.filter((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim()).at(-1)?.textContent ?? "";
+      half.setAttribute("aria-label", `${label} ${beside}`.replace(/:/g, " ").replace(/\s+/g, " ").trim());
+    });
+    document.querySelectorAll("span.help-tooltip[aria-label]:not([role])").forEach((tip) => tip.setAttribute("role", "img"));
+  });
 })();
