@@ -49,7 +49,30 @@ describe("edges", () => {
 
   it("can be split by a task", () => {
     const more: Doc = { ...DOC, tasks: { ...(DOC.tasks as Doc), mid: { type: "shell" } } };
-    expect(lines(insertOn(more, "mid", { source: "load", target: "report" }))).toContain("mid>report");
+    const others = lines(DOC).filter((line) => line !== "load>report");
+    expect(lines(insertOn(more, "mid", { source: "load", target: "report" }))).toEqual([...others, "load>mid", "mid>report"].sort());
+  });
+
+  it("stay the choices that they were when a task is put on them", () => {
+    const cases = [{ when: "a", task: "x" }, { when: "b", task: "y" }];
+    const chooses: Doc = {
+      tasks: {
+        many: { type: "switch", parameters: { cases, default: "z" } },
+        one: { type: "conditional", condition: "c", false_task: "z" },
+        x: {}, y: { depends_on: "many" }, z: {}, mid: {},
+      },
+    };
+    const first = insertOn(chooses, "mid", { source: "many", target: "x" });
+    expect(taskOf(first, "many")?.parameters).toEqual({ cases: [{ when: "a", task: "mid" }, cases[1]], default: "z" });
+    expect(taskOf(first, "x")).toEqual({ depends_on: ["mid"] });
+    const last = insertOn(chooses, "mid", { source: "many", target: "z" });
+    expect(taskOf(last, "many")?.parameters).toEqual({ cases, default: "mid" });
+    const no = insertOn(chooses, "mid", { source: "one", target: "z" });
+    expect(taskOf(no, "one")).toEqual({ type: "conditional", condition: "c", false_task: "mid" });
+    const plain: Doc = { tasks: { one: { type: "conditional" }, x: { depends_on: ["one"] }, mid: {} } };
+    expect(insertOn(plain, "mid", { source: "one", target: "x" })).toEqual({
+      tasks: { one: { type: "conditional" }, x: { depends_on: ["mid"] }, mid: { depends_on: ["one"] } },
+    });
   });
 });
 
@@ -59,6 +82,21 @@ it("renames a task in edges, choices and expressions, and nothing else", () => {
   expect(lines(doc)).toEqual(["enough>load", "get>enough", "get>report", "load>report"]);
   expect(taskOf(doc, "load")?.command).toBe("echo {{ tasks.get.output.rows }} {{ tasks.fetch_more.output }}");
   expect(taskOf(renamed(DOC, "load", "put"), "enough")?.true_task).toBe("put");
+});
+
+it("renames in expressions, and leaves plain text alone", () => {
+  const one = (fields: Doc): Doc => ({ tasks: { "build-it": {}, build: {}, one: fields } });
+  const after = (fields: Doc, from: string, to: string) => taskOf(renamed(one(fields), from, to), "one");
+  const text = "cat tasks.build.log {{ tasks.build.output }} {{ tasks['build'].x + my.tasks.build }} {% if tasks . build %}";
+  expect(after({ command: text }, "build", "make")?.command).toBe(
+    "cat tasks.build.log {{ tasks.make.output }} {{ tasks['make'].x + my.tasks.build }} {% if tasks.make %}",
+  );
+  expect(after({ command: "{{ tasks.build.output }}" }, "build", "a-b")?.command).toBe('{{ tasks["a-b"].output }}');
+  expect(after({ command: '{{ tasks["build-it"].output }}' }, "build-it", "a.b")?.command).toBe('{{ tasks["a.b"].output }}');
+  const choice = { type: "switch", condition: "tasks.build.x", cases: [{ when: "tasks.build.y", task: "build" }], default: "build" };
+  expect(after(choice, "build", "make")).toEqual({ type: "switch", condition: "tasks.make.x", cases: [{ when: "tasks.make.y", task: "make" }], default: "make" });
+  const body = { type: "http", parameters: { body: { depends_on: "build", condition: "tasks.build" } } };
+  expect(after(body, "build", "make")).toEqual(body);
 });
 
 it("finds free ids", () => {
@@ -76,6 +114,16 @@ describe("copy and paste", () => {
     expect(result?.positions.load_2).toEqual([48, 48]);
     const alone = pasted(DOC, {}, copied(DOC, {}, ["enough"]));
     expect(idsOf(taskOf(alone?.document ?? {}, "enough_2")?.depends_on)).toEqual([]);
+  });
+
+  it("gives no two tasks one id, and mistakes no task outside for one inside", () => {
+    const doc: Doc = { tasks: { shell: {}, shell_3: {}, other: {} } };
+    const text = JSON.stringify({ tasks: { shell: { depends_on: ["other"] }, shell_2: { command: "{{ tasks.shell.output }}", depends_on: ["shell", "shell_4"] } } });
+    const result = pasted(doc, {}, text);
+    expect(result?.ids).toEqual(["shell_4", "shell_2"]);
+    expect(result?.document.tasks).toEqual({
+      ...(doc.tasks as Doc), shell_4: {}, shell_2: { command: "{{ tasks.shell_4.output }}", depends_on: ["shell_4"] },
+    });
   });
 
   it("leaves other text alone", () => {

@@ -6,9 +6,10 @@ import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Icon } from "../ui/Icon";
 import { editTask, remove, renameTask } from "./actions";
+import { CHOOSERS } from "./choices";
 import { DependsOn } from "./DependsOn";
-import { type Fields, isFields, tasksOf } from "./document";
-import { resolve, type Schema, withField } from "./form/schema";
+import { type Fields, isFields, tasksOf, withKey } from "./document";
+import { resolve, type Schema } from "./form/schema";
 import { SchemaForm } from "./form/SchemaForm";
 import { titleOf } from "./Palette";
 import { atField, placeOf, unplaced, wordsOf } from "./problems";
@@ -16,7 +17,6 @@ import type { TaskType } from "./server";
 import { useDraft } from "./store";
 
 const SHORTHANDS = ["command", "script", "image"];
-const OWN_SHORTHANDS: Record<string, string[]> = { conditional: ["condition", "true_task", "false_task"], switch: ["cases", "default"] };
 const FIRST = ["name", "description"];
 const LATER = [
   "trigger_rule", "condition", "foreach", "foreach_concurrency", "pool", "pool_slots", "priority", "timeout", "retry", "resources", "allow_failure", "at_most_once",
@@ -44,7 +44,8 @@ export function TaskPanel({ id, types, schema, problems, editable }: Props) {
   const at = (field: string) => atField(problems, place, field);
   const fieldsShown = new Set(["id", "depends_on", ...FIRST, ...LATER, ...Object.keys(type?.parameters.properties ?? {})]);
   const general = unplaced(problems, place, fieldsShown);
-  const own = OWN_SHORTHANDS[String(fields.type)] ?? [];
+  const chooser = CHOOSERS[String(fields.type)];
+  const own = chooser ? [chooser.by, ...chooser.sides] : [];
   return (
     <div className="task-panel" data-testid="task-panel">
       <header className="task-head">
@@ -101,9 +102,9 @@ function parametersOf(fields: Fields, own: string[]): Fields {
 function withParameter(fields: Fields, name: string, value: Fields[string] | undefined, own: string[]): Fields {
   const inner = isFields(fields.parameters) ? fields.parameters : {};
   const short = SHORTHANDS.includes(name) || own.includes(name);
-  if (name in fields || (short && !(name in inner))) return withField(fields, name, value);
-  const next = withField(inner, name, value);
-  return withField(fields, "parameters", Object.keys(next).length ? next : undefined);
+  if (name in fields || (short && !(name in inner))) return withKey(fields, name, value);
+  const next = withKey(inner, name, value);
+  return withKey(fields, "parameters", Object.keys(next).length ? next : undefined);
 }
 
 function TypeChoice({ fields, types, disabled, onChange }: { fields: Fields; types: TaskType[]; disabled: boolean; onChange: (name: string) => void }) {

@@ -3,7 +3,7 @@
 import type { Positions } from "../graph/types";
 import { type Doc, type Fields, freeId, idsOf, isFields, type Json, tasksOf, withTasks } from "./document";
 import { withUpstreams } from "./edges";
-import { renamed } from "./rename";
+import { withNames } from "./rename";
 
 const SHIFT = 48;
 
@@ -39,25 +39,25 @@ export interface Pasted {
 
 /** The document with the tasks of a text, under free ids; null if the text holds none. Edges from outside are cut. */
 export function pasted(doc: Doc, positions: Positions, text: string): Pasted | null {
-  const given = read(text);
-  if (!given) return null;
-  const taken = new Set(tasksOf(doc).map(([id]) => id));
-  let piece: Doc = { tasks: given.tasks };
-  const inside = new Set(Object.keys(given.tasks));
-  const places: Positions = { ...positions };
-  const ids: string[] = [];
-  for (const [id] of tasksOf(piece)) {
-    const free = freeId(id, taken);
-    taken.add(free);
-    ids.push(free);
-    if (free !== id) piece = renamed(piece, id, free);
-    const at = given.positions[id];
-    if (at) places[free] = [at[0] + SHIFT, at[1] + SHIFT];
+  const found = read(text);
+  if (!found) return null;
+  const known = new Set(tasksOf(doc).map(([id]) => id));
+  const given = tasksOf({ tasks: found.tasks });
+  const taken = new Set([...known, ...given.map(([id]) => id)]);
+  const names = new Map<string, string>();
+  for (const [id] of given) {
+    names.set(id, known.has(id) ? freeId(id, taken) : id);
+    taken.add(names.get(id) ?? id);
   }
-  const names = new Set([...inside, ...ids]);
-  const added = tasksOf(piece).map(([id, fields]): [string, Fields] => {
-    const kept = idsOf(fields.depends_on).filter((up) => names.has(up) && ids.includes(up));
+  const inside = given.map(([id, fields]): [string, Fields] => {
+    const kept = idsOf(fields.depends_on).filter((up) => names.has(up));
     return [id, "depends_on" in fields ? withUpstreams(fields, kept) : fields];
   });
-  return { document: withTasks(doc, [...tasksOf(doc), ...added]), positions: places, ids };
+  const places: Positions = { ...positions };
+  for (const [id, name] of names) {
+    const at = found.positions[id];
+    if (at) places[name] = [at[0] + SHIFT, at[1] + SHIFT];
+  }
+  const added = tasksOf(withNames({ tasks: Object.fromEntries(inside) }, names));
+  return { document: withTasks(doc, [...tasksOf(doc), ...added]), positions: places, ids: [...names.values()] };
 }

@@ -1,9 +1,8 @@
 /** The edges of a document, wherever it writes them: `depends_on`, `dependencies`, and the choices of a task. */
 
 import type { GraphEdge } from "../graph/types";
-import { type Doc, type Fields, idsOf, isFields, type Json, taskOf, tasksOf, withKey, withTask, withTasks } from "./document";
-
-const CHOICES: Record<string, string[]> = { conditional: ["true_task", "false_task"], switch: ["default"] };
+import { choicesOf, freeSide, withChoices, withParameter } from "./choices";
+import { type Doc, type Fields, idsOf, isFields, taskOf, tasksOf, withKey, withTask, withTasks } from "./document";
 
 /** Every edge between tasks that exist, each once. */
 export function edgesOf(doc: Doc): GraphEdge[] {
@@ -24,47 +23,17 @@ export function edgesOf(doc: Doc): GraphEdge[] {
   return [...found.values()];
 }
 
-/** The tasks that a task chooses from, each with the word for its edge. */
-export function choicesOf(fields: Fields): [target: string, label: string][] {
-  const names = CHOICES[String(fields.type)] ?? [];
-  const found: [string, string][] = names.flatMap((name) => {
-    const target = shorthand(fields, name);
-    return typeof target === "string" && target ? [[target, name.replace("_task", "")] as [string, string]] : [];
-  });
-  const cases = fields.type === "switch" ? shorthand(fields, "cases") : null;
-  if (Array.isArray(cases)) {
-    for (const each of cases) if (isFields(each) && typeof each.task === "string") found.push([each.task, String(each.when ?? "")]);
-  }
-  return found;
-}
-
-function shorthand(fields: Fields, name: string): Json | undefined {
-  return fields[name] ?? (isFields(fields.parameters) ? fields.parameters[name] : undefined);
-}
-
-/** Set a parameter where the task has it already: as its own field or under `parameters`. */
-export function withChoice(fields: Fields, name: string, value: Json | undefined): Fields {
-  if (isFields(fields.parameters) && (name in fields.parameters || "condition" in fields.parameters || "cases" in fields.parameters)) {
-    return { ...fields, parameters: withKey(fields.parameters, name, value) };
-  }
-  return withKey(fields, name, value);
-}
-
-/** The upstreams of a task by its own `depends_on` and by the document's `dependencies`. */
-export function upstreamsOf(doc: Doc, id: string): string[] {
-  const apart = isFields(doc.dependencies) ? idsOf(doc.dependencies[id]) : [];
-  return [...new Set([...idsOf(taskOf(doc, id)?.depends_on), ...apart])];
-}
-
 /** Connect two tasks: the free side of a condition, or else `depends_on`. */
 export function connect(doc: Doc, source: string, target: string): Doc {
   if (source === target || !taskOf(doc, target)) return doc;
   const from = taskOf(doc, source);
   if (!from || edgesOf(doc).some((edge) => edge.source === source && edge.target === target)) return doc;
-  if (from.type === "conditional") {
-    const side = ["true_task", "false_task"].find((name) => !shorthand(from, name));
-    if (side) return withTask(doc, source, (fields) => withChoice(fields, side, target));
-  }
+  const side = freeSide(from);
+  if (side) return withTask(doc, source, (fields) => withParameter(fields, side, target));
+  return after(doc, source, target);
+}
+
+function after(doc: Doc, source: string, target: string): Doc {
   return withTask(doc, target, (fields) => withUpstreams(fields, [...idsOf(fields.depends_on), source]));
 }
 
@@ -79,7 +48,7 @@ export function disconnect(doc: Doc, source: string, target: string): Doc {
     const ids = idsOf(fields.depends_on);
     return ids.includes(source) ? withUpstreams(fields, ids.filter((id) => id !== source)) : fields;
   });
-  return withTask(withApart(cut, target, (ids) => ids.filter((id) => id !== source)), source, (fields) => withoutChoice(fields, target));
+  return withTask(withApart(cut, target, (ids) => ids.filter((id) => id !== source)), source, (fields) => withChoices(fields, (each) => (each === target ? undefined : each)));
 }
 
 function withApart(doc: Doc, target: string, change: (ids: string[]) => string[]): Doc {
@@ -91,15 +60,6 @@ function withApart(doc: Doc, target: string, change: (ids: string[]) => string[]
   return withKey(doc, "dependencies", Object.keys(dependencies).length ? dependencies : undefined);
 }
 
-function withoutChoice(fields: Fields, target: string): Fields {
-  let result = fields;
-  for (const name of CHOICES[String(fields.type)] ?? []) if (shorthand(fields, name) === target) result = withChoice(result, name, undefined);
-  const cases = fields.type === "switch" ? shorthand(fields, "cases") : null;
-  if (!Array.isArray(cases)) return result;
-  const kept = cases.filter((each) => !isFields(each) || each.task !== target);
-  return kept.length === cases.length ? result : withChoice(result, "cases", kept);
-}
-
 /** Remove tasks, and every edge to them. */
 export function withoutTasks(doc: Doc, ids: readonly string[]): Doc {
   let result = doc;
@@ -109,7 +69,10 @@ export function withoutTasks(doc: Doc, ids: readonly string[]): Doc {
   return withTasks(result, tasksOf(result).filter(([id]) => !gone.has(id)));
 }
 
-/** Put a task between the two ends of an edge. */
-export function insertOn(doc: Doc, id: string, edge: { source: string; target: string }): Doc {
-  return connect(connect(disconnect(doc, edge.source, edge.target), edge.source, id), id, edge.target);
+/** Put a task between the two ends of an edge. A choice stays the choice that it was, and leads to that task. */
+export function insertOn(doc: Doc, id: string, { source, target }: { source: string; target: string }): Doc {
+  const chosen = choicesOf(taskOf(doc, source) ?? {}).some(([each]) => each === target);
+  const led = withTask(doc, source, (fields) => withChoices(fields, (each) => (each === target ? id : each)));
+  const cut = disconnect(led, source, target);
+  return connect(chosen ? cut : after(cut, source, id), id, target);
 }

@@ -1,8 +1,8 @@
 /** A form from a JSON Schema: one field for each property, problems beside the fields that have them. */
 
-import type { Fields, Json } from "../document";
+import { type Fields, type Json, withKey } from "../document";
 import { SchemaField } from "./SchemaField";
-import { fieldsOf, resolve, type Schema, withField } from "./schema";
+import { fieldsOf, resolve, type Schema } from "./schema";
 
 export interface FormProps {
   schema: Schema;
@@ -34,7 +34,7 @@ export function SchemaForm({ schema, root, value, onChange, problemsAt = () => [
           path={path ? `${path}.${name}` : name}
           problemsAt={problemsAt}
           disabled={disabled}
-          onChange={(next: Json | undefined) => onChange(withField(value, name, next), name)}
+          onChange={(next: Json | undefined) => onChange(withKey(value, name, next), name)}
         />
       ))}
     </>

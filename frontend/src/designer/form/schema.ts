@@ -1,6 +1,6 @@
 /** As much of JSON Schema as forms need: what kind of control a value wants. */
 
-import type { Fields, Json } from "../document";
+import type { Json } from "../document";
 
 export interface Schema {
   $ref?: string;
@@ -23,7 +23,6 @@ export interface Schema {
   maximum?: number;
   pattern?: string;
   "x-order"?: string[];
-  "x-default-template"?: string;
 }
 
 export type Kind = "text" | "lines" | "number" | "boolean" | "choice" | "list" | "map" | "object" | "any";
@@ -33,7 +32,6 @@ export interface Shape {
   schema: Schema;
   title: string;
   hint: string;
-  integer: boolean;
   choices: Json[];
 }
 
@@ -63,7 +61,6 @@ export function shapeOf(name: string, schema: Schema, root: Schema, value?: Json
     schema: chosen,
     title: whole.title ?? chosen.title ?? name,
     hint: whole.description ?? "",
-    integer: chosen.type === "integer",
     choices: chosen.enum ?? [],
   };
 }
@@ -149,12 +146,4 @@ export function textOf(value: Json | undefined): string {
 export function scalarText(value: Json): string {
   if (typeof value === "string") return scalarOf(value) === value ? value : JSON.stringify(value);
   return JSON.stringify(value);
-}
-
-/** The object with one field set; a field without a value is left out. */
-export function withField(value: Fields, name: string, next: Json | undefined): Fields {
-  const result: Fields = { ...value };
-  if (next === undefined) delete result[name];
-  else result[name] = next;
-  return result;
 }
