@@ -11,7 +11,7 @@ from tests.integration.admin.conftest import ALL_VIEWS, person
 from tests.support.browser import password_hash
 from tests.support.waiting import eventually
 from workflows.core import formats
-from workflows.engine import layouts, publish
+from workflows.engine import layouts, publish, templates
 from workflows.models import Dag, DagRun, DagVersion
 
 if TYPE_CHECKING:
@@ -28,6 +28,17 @@ tasks:
     command: |
       echo {{ tasks.first.output.exit_code }}
     depends_on: [first]
+"""
+
+
+TEMPLATE = """\
+template: greet
+params:
+  who: {type: string}
+dag:
+  id: greet
+  tasks:
+    say: {type: shell, command: "echo <% template.who %>"}
 """
 
 
@@ -207,6 +218,10 @@ def test_problems_are_on_the_nodes_and_undo_takes_them_away(visits: Visits) -> N
     page.locator('[data-task="second"]').click()
     page.get_by_label("Command", exact=True).fill("echo {{ nonsense( }}")
     page.locator('[data-task="second"].is-wrong').wait_for()
+    page.locator('[data-task="first"]').click()
+    page.get_by_role("button", name="1 problem").click()
+    page.get_by_role("dialog", name="Problems").get_by_role("button", name="second").click()
+    page.locator('[data-task="second"].is-selected').wait_for()
     page.keyboard.press("Control+s")
     assert page.get_by_role("button", name="Save version").is_disabled()
     page.get_by_role("button", name="Cancel").click()
@@ -217,6 +232,13 @@ def test_problems_are_on_the_nodes_and_undo_takes_them_away(visits: Visits) -> N
     page.keyboard.press("Control+c")
     page.get_by_role("button", name="Paste").click()
     page.locator('[data-task="first_2"]').wait_for()
+    page.locator('[data-task="first_2"]').click()
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    page.keyboard.press("Delete")
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+    assert page.locator('[data-task="first_2"]').count() == 1, "Delete acted behind a dialog"
     page.locator('[data-task="first_2"]').click()
     page.keyboard.press("Delete")
     page.locator('[data-task="first_2"]').wait_for(state="detached")
@@ -259,6 +281,13 @@ def test_a_conflict_is_shown_and_rebased(visits: Visits) -> None:
     page.get_by_role("dialog", name="Somebody else saved").get_by_text("hers").wait_for()
     page.get_by_role("button", name="Put my changes on version 2").click()
     page.locator('[data-task="hers"]').wait_for()
+    page.get_by_role("button", name="Undo").click()
+    page.locator('[data-task="hers"]').wait_for(state="detached")
+    is_valid(page)
+    save(page, "mine again")
+    page.get_by_role("dialog", name="Somebody else saved").get_by_text("hers").wait_for()
+    page.get_by_role("button", name="Put my changes on version 2").click()
+    page.locator('[data-task="hers"]').wait_for()
     is_valid(page)
     save(page, "both")
     page.get_by_text("Version 3 is saved").wait_for()
@@ -279,6 +308,58 @@ def test_a_draft_survives_a_reload_and_can_be_discarded(visits: Visits) -> None:
     page.get_by_role("button", name="Discard the draft").click()
     page.locator('[data-task="first"]').click()
     assert page.get_by_label("Command", exact=True).input_value() == "echo  1"
+
+
+def test_two_pages_of_one_dag_keep_a_draft_each(visits: Visits) -> None:
+    visit = visits()
+    publish.publish(SOURCE)
+    page = visit.log_in("root")
+    open_designer(page)
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.locator('[data-task="first"]').wait_for()
+    page.locator('[data-task="first"]').click()
+    page.get_by_label("Command", exact=True).fill("echo mine")
+    drafts = "Object.keys(localStorage).filter((key) => key.includes('draft')).length"
+    eventually(lambda: page.evaluate(drafts) == 1)
+    third = page.context.new_page()
+    page.close()
+    other.close()  # unchanged, and later
+    third.goto(f"{visit.url}/admin/workflows/dag/{Dag.objects.get().pk}/designer/")
+    third.get_by_text("Your unsaved draft").wait_for()
+
+
+def test_a_text_with_another_comment_is_a_draft_and_no_version(visits: Visits) -> None:
+    visit = visits()
+    publish.publish(SOURCE)
+    page = visit.log_in("root")
+    open_designer(page)
+    page.get_by_role("button", name="YAML").click()
+    text = page.get_by_label("YAML").get_by_role("textbox")
+    text.fill(SOURCE.replace("# about it", "# about it, in other words"))
+    page.locator('[data-testid="standing"]').get_by_text("not saved").wait_for()
+    is_valid(page)
+    save(page, "")
+    page.get_by_text("Nothing was stored: version 1 says the same").wait_for()
+    page.locator('[data-testid="standing"]').get_by_text("not saved").wait_for()
+    assert DagVersion.objects.get().source == SOURCE
+
+
+def test_a_new_dag_begins_with_a_template(visits: Visits) -> None:
+    visit = visits()
+    templates.save(TEMPLATE)
+    page = visit.log_in("root")
+    page.goto(f"{visit.url}/admin/workflows/dag/designer/")
+    page.get_by_role("button", name="From a template").click()
+    page.get_by_label("Template", exact=True).select_option("greet")
+    page.get_by_label("Who").fill("Ann")
+    page.get_by_role("button", name="Open as a draft").click()
+    page.locator('[data-task="say"]').wait_for()
+    is_valid(page)
+    save(page, "")
+    page.get_by_text("Version 1 is saved").wait_for()
+    assert DagVersion.objects.get().document["tasks"]["say"]["command"] == "echo Ann"
+    assert Dag.objects.get().template is None
 
 
 def test_the_address_says_what_is_looked_at(visits: Visits) -> None:

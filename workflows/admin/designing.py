@@ -37,6 +37,7 @@ def page(admin: DagAdmin, request: HttpRequest, dag: Dag | None) -> HttpResponse
         props=props(
             request,
             dag=dag.dag_id if dag else None,
+            template=dag.template.name if dag and dag.template else None,
             user=request.user.get_username(),
             links={
                 "dag": reverse("admin:workflows_dag_change", args=[_ANY]),

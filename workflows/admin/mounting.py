@@ -16,6 +16,7 @@ _PERMISSIONS = {
     "control": ("change_dag",),
     "operate": ("change_dagrun",),
     "logs": ("view_logchunk",),
+    "templates": ("view_dagtemplate",),
 }
 
 

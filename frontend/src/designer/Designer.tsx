@@ -18,6 +18,8 @@ export interface DesignerProps extends PageProps {
   dag_pk: number | null;
   /** The number of the current version. */
   version: number | null;
+  /** The template that the current version was generated from. */
+  template: string | null;
   user: string;
   links: { dag: string; dags: string; run: string };
 }

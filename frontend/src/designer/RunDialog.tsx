@@ -30,7 +30,7 @@ export function RunDialog({ dag, number, unsaved, runLink, onClose }: Props) {
     gcTime: 0,
   });
   useEffect(() => {
-    if (schema && values === null) setValues(defaults(schema));
+    if (schema && values === null) setValues(defaultsOf(schema));
   }, [schema, values]);
   const start = useMutation({
     mutationFn: () => api.post("/dags/{dag_id}/runs", { path: { dag_id: dag }, body: { params: values ?? {}, version: number } as never }),
@@ -65,7 +65,8 @@ export function RunDialog({ dag, number, unsaved, runLink, onClose }: Props) {
   );
 }
 
-function defaults(schema: Schema): Fields {
+/** What the fields of a form begin with. */
+export function defaultsOf(schema: Schema): Fields {
   const found = Object.entries(schema.properties ?? {}).flatMap(([name, each]) => (each.default === undefined ? [] : [[name, each.default]]));
   return Object.fromEntries(found) as Fields;
 }

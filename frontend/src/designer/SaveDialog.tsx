@@ -21,13 +21,15 @@ export type Stored = "new" | "old" | "text";
 interface Props {
   dag: string | null;
   problems: Problem[];
+  /** The template that the DAG follows, and leaves when it is saved here. */
+  template: string | null;
   onClose: () => void;
   onSaved: (dag: string, number: number, stored: Stored) => void;
   onConflict: () => void;
 }
 
 /** Publish the draft as the next version, with a note. */
-export function SaveDialog({ dag, problems, onClose, onSaved, onConflict }: Props) {
+export function SaveDialog({ dag, problems, template, onClose, onSaved, onConflict }: Props) {
   const id = useId();
   const [note, setNote] = useState("");
   const queries = useQueryClient();
@@ -84,6 +86,7 @@ export function SaveDialog({ dag, problems, onClose, onSaved, onConflict }: Prop
         <Field id={`${id}-note`} label={t("designer.note")} hint={t("designer.note_hint")}>
           <input id={`${id}-note`} className="ui-input" value={note} maxLength={500} autoFocus onChange={(event) => setNote(event.target.value)} />
         </Field>
+        {template && <p className="ui-problems">{t("designer.leaves_template", { name: template })}</p>}
         {problems.length > 0 && <p className="ui-problems">{t("designer.mend_first", { count: problems.length })}</p>}
         {save.error && <ErrorNote error={dag === null && isConflict(save.error) ? new Error(t("designer.id_taken")) : save.error} />}
         <ul className="ui-problems">

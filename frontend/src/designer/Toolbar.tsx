@@ -27,6 +27,9 @@ interface Props {
   onSave: () => void;
   onRun: () => void;
   onHelp: () => void;
+  /** The template that the DAG follows. */
+  template: string | null;
+  onTemplate?: () => void;
   onArrange: () => void;
   arranging: boolean;
 }
@@ -38,6 +41,7 @@ export function Toolbar(props: Props) {
     <div className="toolbar" role="toolbar" aria-label={t("designer.toolbar")}>
       <strong className="toolbar-name">{String(draft.document.id ?? "")}</strong>
       <Badge>{draft.base ? t("designer.version", { number: draft.base }) : t("designer.new")}</Badge>
+      {props.template && <Badge>{t("designer.made_from", { name: props.template })}</Badge>}
       <Standing {...props} />
       <span className="ui-grow" />
       <div className="toolbar-group" role="group" aria-label={t("designer.views")}>
@@ -46,6 +50,7 @@ export function Toolbar(props: Props) {
         ))}
       </div>
       {dag !== null && <Compare dag={dag} compared={props.compared} onCompare={props.onCompare} />}
+      {props.onTemplate && <Button label={t("designer.from_template")} onClick={props.onTemplate} />}
       {editable && (
         <>
           <Button icon="undo-2" bare label={t("designer.undo")} disabled={!draft.past.length} onClick={draft.undo} />

@@ -39,9 +39,10 @@ const ListView = lazy(async () => ({ default: (await import("./ListView")).ListV
 const ProblemsDialog = lazy(async () => ({ default: (await import("./ProblemsDialog")).ProblemsDialog }));
 const RunDialog = lazy(async () => ({ default: (await import("./RunDialog")).RunDialog }));
 const SaveDialog = lazy(async () => ({ default: (await import("./SaveDialog")).SaveDialog }));
+const TemplateDialog = lazy(async () => ({ default: (await import("./TemplateDialog")).TemplateDialog }));
 const TextView = lazy(async () => ({ default: (await import("./TextView")).TextView }));
 
-type Open = "save" | "conflict" | "run" | "help" | "problems" | null;
+type Open = "save" | "conflict" | "run" | "help" | "problems" | "template" | null;
 
 /** Palette, canvas and side panel around one draft. */
 export function Workbench(props: Props) {
@@ -62,6 +63,8 @@ export function Workbench(props: Props) {
   const { problems, checked, error } = useProblems(draft.document, draft.revision);
   const wrong = useMemo(() => byTask(problems), [problems]);
   const changed = isChanged(draft);
+  // Only the version that the page was opened on is known to follow it.
+  const template = draft.published.base === props.version ? props.template : null;
   const moved = isMoved(draft);
   const ids = useMemo(() => new Set(tasksOf(draft.document).map(([id]) => id)), [draft.document]);
   const chosen = useMemo(() => draft.selected.filter((id) => ids.has(id)), [draft.selected, ids]);
@@ -152,6 +155,8 @@ export function Workbench(props: Props) {
         onHelp={() => setDialog("help")}
         onArrange={arrangeNow}
         arranging={arranging}
+        template={template}
+        onTemplate={editable && dag === null && permissions.templates ? () => setDialog("template") : undefined}
       />
       <Notes notes={notes} onDrop={drop} />
       <div className={`workbench-body${editable ? "" : " is-reading"}`}>
@@ -186,7 +191,7 @@ export function Workbench(props: Props) {
       </div>
       <Fetched key={dialog}>
         {dialog === "save" && (
-          <SaveDialog dag={dag} problems={problems} onClose={() => setDialog(null)} onSaved={saved} onConflict={() => setDialog("conflict")} />
+          <SaveDialog dag={dag} problems={problems} template={template} onClose={() => setDialog(null)} onSaved={saved} onConflict={() => setDialog("conflict")} />
         )}
         {dialog === "conflict" && (
           <ConflictDialog
@@ -200,6 +205,16 @@ export function Workbench(props: Props) {
         )}
         {dialog === "run" && dag && (
           <RunDialog dag={dag} number={draft.base} unsaved={changed} runLink={(id) => props.links.run.replace("/0/", `/${id}/`)} onClose={() => setDialog(null)} />
+        )}
+        {dialog === "template" && (
+          <TemplateDialog
+            onClose={() => setDialog(null)}
+            onOpened={(name) => {
+              setDialog(null);
+              say(t("designer.opened_template", { name }));
+              fit();
+            }}
+          />
         )}
         {dialog === "help" && <HelpDialog onClose={() => setDialog(null)} />}
         {dialog === "problems" && (

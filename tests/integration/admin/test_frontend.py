@@ -13,7 +13,7 @@ from django.utils import translation
 
 from tests.integration.admin.conftest import ALL_VIEWS, logged_in, person
 from workflows.designer import assets
-from workflows.engine import publish
+from workflows.engine import publish, templates
 from workflows.templatetags.frontend import frontend_entry
 
 MANIFEST = {
@@ -58,8 +58,18 @@ def test_the_designer_knows_its_dag_and_what_the_user_may_do(db: None) -> None:
         "control": False,
         "operate": False,
         "logs": True,
+        "templates": True,
     }
     assert viewer.get(reverse("admin:workflows_dag_designer_new")).status_code == 403
+
+
+def test_the_designer_says_which_template_a_dag_follows(root: Client) -> None:
+    templates.save("template: greet\ndag: {id: greet, tasks: {a: {type: shell, command: 'true'}}}")
+    version = templates.generate("greet", {})
+    address = reverse("admin:workflows_dag_designer", args=[version.dag.pk])
+    assert props_of(root.get(address).content.decode())["template"] == "greet"
+    publish.publish("{id: greet, tasks: {a: {type: shell, command: 'false'}}}")
+    assert props_of(root.get(address).content.decode())["template"] is None
 
 
 def test_the_designer_opens_on_nothing_for_who_may_publish(root: Client) -> None:
