@@ -390,6 +390,19 @@ def test_versions_are_compared_on_the_graph(visits: Visits) -> None:
     page.locator('[data-task="second"].is-removed').wait_for()
     page.locator('[data-task="other"].is-added').wait_for()
     page.get_by_role("list", name="v1").get_by_text("removed").wait_for()
+    page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_url("**/designer/?compare=1&at=*")
+    place = page.locator(".react-flow__viewport").get_attribute("style")
+    page.get_by_role("button", name="List").click()
+    page.get_by_role("button", name="Graph").click()
+    page.locator('[data-task="second"].is-removed').wait_for()
+    assert page.locator(".react-flow__viewport").get_attribute("style") == place
+    page.reload()
+    page.locator('[data-task="second"].is-removed').wait_for()
+    page.get_by_role("button", name="YAML").click()
+    difference = page.get_by_role("region", name="What the draft changes in the text of version 1")
+    difference.locator(".is-added").get_by_text("other:").wait_for()
+    assert visit.barriers(page) == []
 
 
 @pytest.mark.parametrize(("language", "dark"), [("en", False), ("zh", True)])

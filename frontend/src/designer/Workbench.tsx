@@ -40,6 +40,7 @@ const ProblemsDialog = lazy(async () => ({ default: (await import("./ProblemsDia
 const RunDialog = lazy(async () => ({ default: (await import("./RunDialog")).RunDialog }));
 const SaveDialog = lazy(async () => ({ default: (await import("./SaveDialog")).SaveDialog }));
 const TemplateDialog = lazy(async () => ({ default: (await import("./TemplateDialog")).TemplateDialog }));
+const TextDiff = lazy(async () => ({ default: (await import("./TextDiff")).TextDiff }));
 const TextView = lazy(async () => ({ default: (await import("./TextView")).TextView }));
 
 type Open = "save" | "conflict" | "run" | "help" | "problems" | "template" | null;
@@ -180,7 +181,12 @@ export function Workbench(props: Props) {
           )}
           <Fetched key={view} waiting={<Spinner />}>
             {view === "list" && <ListView document={draft.document} types={types} problems={wrong} selected={chosen} onSelect={draft.select} editable={editable} />}
-            {view === "text" && <TextView problems={problems} editable={editable} onReadable={setReadable} />}
+            {view === "text" && (
+              <div className="workbench-text">
+                {compared && <TextDiff compared={compared} />}
+                <TextView problems={problems} editable={editable} onReadable={setReadable} />
+              </div>
+            )}
           </Fetched>
         </section>
         <aside className="workbench-panel" aria-label={t("designer.panel")}>
