@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db.models import F
+from django.utils import timezone
 
 from tests.support.servers import ROOT
 from tests.support.waiting import eventually
-from workflows.engine import launch, publish, templates
-from workflows.models import Approval, DagRun, TaskExecution
+from workflows.engine import launch, plans, publish, templates
+from workflows.models import Approval, DagRun, TaskAttempt, TaskExecution
 
 _SALES = """\
 id: daily_sales
@@ -91,10 +91,23 @@ def set_up() -> None:
 
 
 def _age() -> None:
-    """Let the runs have happened over the last months, days and hours, and have taken their time."""
+    """Let the runs have happened over the last months, days and hours, and let them and their tasks have taken time."""
+    now = timezone.now()
     for number, run in enumerate(DagRun.objects.filter(ended_at__isnull=False).order_by("-id")):
-        back = timedelta(hours=number * 7 % 24) if number % 3 else timedelta(days=number * number % 170)
-        took = timedelta(seconds=20 + number * 13 % 40)
-        times = {name: F(name) - back for name in ("created_at", "started_at", "ended_at")}
-        DagRun.objects.filter(pk=run.pk).update(**times)
-        DagRun.objects.filter(pk=run.pk).update(started_at=F("started_at") - took, created_at=F("created_at") - took)
+        ended = now - (timedelta(hours=number * 7 % 24) if number % 3 else timedelta(days=number * number % 170))
+        began = ended - timedelta(seconds=20 + number * 13 % 40)
+        DagRun.objects.filter(pk=run.pk).update(created_at=began, started_at=began, ended_at=ended)
+        _spread(run, began, ended)
+
+
+def _spread(run: DagRun, began: datetime, ended: datetime) -> None:
+    """One level of tasks after another, the later ones longer."""
+    levels = plans.plan_of(run.version_id).levels
+    step = (ended - began) / sum(range(1, len(levels) + 1))
+    for level, positions in enumerate(levels):
+        start = began + step * sum(range(1, level + 1))
+        for place, position in enumerate(positions):
+            queued, end = start, start + step * (level + 1) * (1 - place / 4)
+            tasks = TaskExecution.objects.filter(run=run, position=position, started_at__isnull=False)
+            tasks.update(queued_at=queued, started_at=queued + step / 8, ended_at=end)
+            TaskAttempt.objects.filter(task_execution__in=tasks).update(started_at=queued + step / 8, ended_at=end)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from django.core.management import call_command
 
 from tests.e2e.conftest import Visits
+from tests.e2e.hands import Mouse
 from tests.integration.admin.conftest import ALL_VIEWS, person
 from tests.support.browser import password_hash
+from tests.support.servers import ROOT
 from tests.support.waiting import eventually
 from workflows.core import formats
 from workflows.engine import layouts, publish, templates
@@ -430,3 +435,34 @@ def test_a_viewer_looks_and_is_offered_nothing_else(visits: Visits) -> None:
     assert page.get_by_label("Command", exact=True).is_disabled()
     assert page.get_by_role("button", name="Save").count() == 0
     assert page.get_by_label("Find a type").count() == 0
+
+
+def test_what_was_drawn_is_imported_and_exported_byte_for_byte(visits: Visits, tmp_path: Path) -> None:
+    """An example by command into the designer, changed and changed back on the graph, and out again by command."""
+    visit = visits()
+    example = (ROOT / "examples/git_history.yaml").read_bytes()
+    file, out = tmp_path / "in.yaml", tmp_path / "out.yaml"
+    file.write_bytes(example)
+    call_command("dag_import", file, stdout=StringIO())
+    page = visit.log_in("root")
+    open_designer(page, "git_history")
+    hand = Mouse(page, "en")
+    hand.add("shell", "added")
+    hand.write(hand.field("field.command"), "true")
+    hand.saw_valid()
+    save(page, "by the graph")
+    page.get_by_text("Version 2 is saved").wait_for()
+    call_command("dag_export", "git_history", output=out, stdout=StringIO())
+    drawn = out.read_bytes()
+    assert drawn.decode() == version(2, "git_history").source
+    file.write_bytes(drawn)
+    call_command("dag_import", file, stdout=StringIO())
+    assert DagVersion.objects.count() == 2, "the same content is the same version"
+    hand.touch(hand.node("added"))
+    page.keyboard.press("Delete")
+    hand.saw_valid()
+    save(page, "and back")
+    page.get_by_text("Version 1 says the same and is current again").wait_for()
+    call_command("dag_export", "git_history", output=out, stdout=StringIO())
+    assert formats.content_hash(formats.load(out.read_text()).data) == version(1, "git_history").content_hash
+    assert out.read_bytes() == example
