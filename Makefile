@@ -79,9 +79,10 @@ frontend-check: frontend ## Check the front end: types, the API's types, its own
 	@cd frontend && { [ -d node_modules ] || npm ci --ignore-scripts --loglevel=error; } && npm run --silent check
 	@cd frontend && node tests/budget.mjs
 
-screenshots: install-dev frontend ## Leave a picture of every page in build/screenshots: light and dark, English and Chinese
+screenshots: install-dev frontend ## Leave a picture of every page, light and dark, English and Chinese, in build/screenshots; renew those of the docs
 	@mkdir -p build/screenshots
 	CELERIAC_SCREENSHOTS=$(CURDIR)/build/screenshots $(BIN)/python -m pytest -q tests/e2e/test_pages.py -k every_page $(ARGS)
+	@while read -r made shown; do cp build/screenshots/$$made.png docs/img/$$shown.png; done < docs/img/FROM
 
 mutation: install-dev ## Make small wrongs in the state machine, one at a time, and see whether the tests notice (an hour)
 	$(BIN)/python -m tests.mutation.run $(ARGS)

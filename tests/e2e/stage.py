@@ -102,7 +102,8 @@ def _age() -> None:
 
 def _spread(run: DagRun, began: datetime, ended: datetime) -> None:
     """One level of tasks after another, the later ones longer."""
-    levels = plans.plan_of(run.version_id).levels
+    ran = set(TaskExecution.objects.filter(run=run, started_at__isnull=False).values_list("position", flat=True))
+    levels = [level for level in plans.plan_of(run.version_id).levels if ran.intersection(level)]
     step = (ended - began) / sum(range(1, len(levels) + 1))
     for level, positions in enumerate(levels):
         start = began + step * sum(range(1, level + 1))
