@@ -76,3 +76,10 @@ it("brings moved tasks to the version that is current now", () => {
   expect(restored(kept, draft("new", 2))).toMatchObject({ base: 2, document: doc("new"), positions: { a: [7, 7] } });
   expect(restored({ ...draft("new", 2), changed: true, keptAt: "" }, draft("new", 2))).toBeNull();
 });
+
+it("keeps what was typed and could not be read", () => {
+  const typed = { ...draft("mine"), typed: "id: [" };
+  new Drafts("ann", "one").keep("sales", typed, true, at(1));
+  const kept = new Drafts("ann", "two").kept("sales", at(2));
+  expect(kept && restored(kept, draft("mine"))?.typed).toBe("id: [");
+});

@@ -1,9 +1,14 @@
-import { beforeEach, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { addTask, editTask, move } from "../src/designer/actions";
+import type { Doc } from "../src/designer/document";
 import { edgesOf } from "../src/designer/edges";
 import { isChanged, isMoved, type Opened, useDraft } from "../src/designer/store";
+import { readTyped } from "../src/designer/typed";
 import { edgeId } from "../src/graph/types";
+
+const read = vi.hoisted(() => vi.fn<(text: string) => Promise<Doc>>());
+vi.mock("../src/designer/server", () => ({ readText: read }));
 
 const now = () => useDraft.getState();
 const doc = (command: string) => ({ id: "sales", tasks: { a: { type: "shell", command } } });
@@ -85,4 +90,56 @@ it("puts a task on an edge, between its ends", () => {
   const id = addTask("python", { edge: { source: "a", target: "b" } });
   expect(now().positions[id]).toEqual([300, 50]);
   expect(edgesOf(now().document).map(edgeId)).toEqual(["python→b", "a→python"]);
+});
+
+describe("what is typed as text", () => {
+  const says = (text: string) => ({ document: doc(text), source: { text, format: "yaml" as const, says: doc(text) } });
+
+  it("is written over by nothing, and is something to save", () => {
+    now().type("id: [");
+    addTask("shell");
+    type("other");
+    move({ a: [9, 9] });
+    expect([now().typed, now().document, now().refused]).toEqual(["id: [", doc("one"), 3]);
+    expect(isChanged(now())).toBe(true);
+  });
+
+  it("is undone to the last text that could be read, and comes back", () => {
+    type("two");
+    now().type("id: [");
+    now().undo();
+    expect([now().typed, now().document]).toEqual([null, doc("two")]);
+    now().redo();
+    expect([now().typed, now().document]).toEqual(["id: [", doc("two")]);
+    now().undo();
+    now().undo();
+    expect([now().typed, now().document]).toEqual([null, doc("one")]);
+  });
+
+  it("becomes the document when it is read, and then other changes go on", () => {
+    now().type("two");
+    now().change(says("two"), { key: "text" });
+    type("three");
+    expect([now().typed, now().unread, now().document]).toEqual([null, null, doc("three")]);
+    now().undo();
+    now().undo();
+    expect([now().typed, now().document]).toEqual([null, doc("one")]);
+  });
+
+  it("is read as it stands at the end, and stays where it cannot be read", async () => {
+    const answers: Record<string, () => Promise<Doc>> = { "tw": () => Promise.reject(new Error("bad")), two: () => Promise.resolve(doc("two")) };
+    read.mockImplementation((text) => {
+      if (text === "tw" && now().typed === "tw") now().type("two"); // typed on while the server reads
+      return (answers[text] as () => Promise<Doc>)();
+    });
+    now().type("tw");
+    expect(await readTyped()).toBe(true);
+    expect([now().typed, now().document, now().source.text]).toEqual([null, doc("two"), "two"]);
+    read.mockRejectedValue(new Error("bad"));
+    now().type("id: [");
+    expect(await readTyped()).toBe(false);
+    expect([now().typed, String(now().unread)]).toEqual(["id: [", "Error: bad"]);
+    now().open(version("one", 5), version("one", 5));
+    expect([now().typed, now().unread, await readTyped()]).toEqual([null, null, true]);
+  });
 });

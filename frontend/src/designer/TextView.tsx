@@ -4,55 +4,39 @@ import { ApiError, type Problem } from "../lib/api";
 import { t } from "../lib/i18n";
 import { ErrorNote } from "../ui/ErrorNote";
 import { wordsOf } from "./problems";
-import { readText } from "./server";
 import { useDraft } from "./store";
 import { patched } from "./text";
+import { readTyped } from "./typed";
 
-interface Props {
-  problems: Problem[];
-  editable: boolean;
-  /** Whether the text can be read: while it cannot, the other views would show something else. */
-  onReadable: (readable: boolean) => void;
-}
+const REST_MS = 300;
 
 /** The document as text. What is typed is read by the server, and is the draft as soon as it can be read. */
-export function TextView({ problems, editable, onReadable }: Props) {
-  const { document, source, change } = useDraft();
-  const [text, setText] = useState<string | null>(null);
-  const [error, setError] = useState<unknown>(null);
+export function TextView({ problems, editable }: { problems: Problem[]; editable: boolean }) {
+  const { document, source, typed, unread, type } = useDraft();
+  const [written, setWritten] = useState("");
+  const [failed, setFailed] = useState<unknown>(null);
   const area = useRef<HTMLTextAreaElement>(null);
-  const own = useRef(document);
-  const typed = useRef<string | null>(null);
+  const text = typed ?? (source.says === document ? source.text : written);
+  const error = unread ?? failed;
 
   // The draft changed elsewhere (undo, mostly): write it as text again.
   useEffect(() => {
-    if (typed.current !== null && own.current === document) return;
-    own.current = document;
-    typed.current = null;
-    void patched(source.text, source.format, source.says, document).then((next) => typed.current === null && setText(next));
+    let current = true;
+    setFailed(null);
+    patched(source.text, source.format, source.says, document).then(
+      (next) => current && setWritten(next),
+      (why: unknown) => current && setFailed(why),
+    );
+    return () => {
+      current = false;
+    };
   }, [document, source]);
 
   useEffect(() => {
-    const wanted = typed.current;
-    if (wanted === null || wanted !== text) return undefined;
-    const timer = setTimeout(() => {
-      readText(wanted, source.format).then(
-        (says) => {
-          if (typed.current !== wanted) return;
-          setError(null);
-          onReadable(true);
-          own.current = says;
-          change({ document: says, source: { text: wanted, format: source.format, says } }, { key: "text" });
-        },
-        (problem: unknown) => {
-          if (typed.current !== wanted) return;
-          setError(problem);
-          onReadable(false);
-        },
-      );
-    }, 300);
+    if (typed === null) return undefined;
+    const timer = setTimeout(() => void readTyped(), REST_MS);
     return () => clearTimeout(timer);
-  }, [text, source.format, change, onReadable]);
+  }, [typed]);
 
   const show = (line: number | null) => {
     const element = area.current;
@@ -68,13 +52,12 @@ export function TextView({ problems, editable, onReadable }: Props) {
         ref={area}
         className="ui-input"
         aria-label={t("designer.view_text")}
+        aria-invalid={unread !== null}
         spellCheck={false}
         readOnly={!editable}
-        value={text ?? ""}
-        onChange={(event) => {
-          typed.current = event.target.value;
-          setText(event.target.value);
-        }}
+        value={text}
+        onChange={(event) => type(event.target.value)}
+        onBlur={() => void readTyped()}
       />
       {error !== null && !(error instanceof ApiError && error.problems.length) && <ErrorNote error={error} />}
       {found.length > 0 && (

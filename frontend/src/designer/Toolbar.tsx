@@ -11,7 +11,7 @@ const VIEWS: View[] = ["graph", "list", "text"];
 
 interface Props {
   dag: string | null;
-  draft: { document: Doc; base: number; past: unknown[]; future: unknown[]; selected: string[]; undo: () => void; redo: () => void };
+  draft: { document: Doc; base: number; typed: string | null; past: unknown[]; future: unknown[]; selected: string[]; undo: () => void; redo: () => void };
   view: View;
   onView: (view: View) => void;
   problems: number;
@@ -53,7 +53,7 @@ export function Toolbar(props: Props) {
       {props.onTemplate && <Button label={t("designer.from_template")} onClick={props.onTemplate} />}
       {editable && (
         <>
-          <Button icon="undo-2" bare label={t("designer.undo")} disabled={!draft.past.length} onClick={draft.undo} />
+          <Button icon="undo-2" bare label={t("designer.undo")} disabled={!draft.past.length && draft.typed === null} onClick={draft.undo} />
           <Button icon="redo-2" bare label={t("designer.redo")} disabled={!draft.future.length} onClick={draft.redo} />
           <Button icon="copy" bare label={t("designer.copy")} disabled={!draft.selected.length} onClick={copyToClipboard} />
           <Button icon="clipboard-paste" bare label={t("designer.paste")} onClick={() => void pasteFromClipboard()} />

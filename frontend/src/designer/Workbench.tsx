@@ -22,6 +22,7 @@ import { useShortcuts } from "./shortcuts";
 import { isChanged, isMoved, useDraft } from "./store";
 import { TaskPanel } from "./TaskPanel";
 import { Toolbar, type View } from "./Toolbar";
+import { readTyped } from "./typed";
 import { useKeptDraft } from "./useKeptDraft";
 
 interface Props extends DesignerProps {
@@ -52,13 +53,12 @@ export function Workbench(props: Props) {
   const draft = useDraft();
   const [dag, setDag] = useState(props.dag);
   const [begun] = useState(() => readAddress());
-  const [view, setView] = useState<View>(begun.view);
+  const [view, setView] = useState<View>(draft.typed === null ? begun.view : "text");
   const [viewport, setViewport] = useState(begun.at);
   const [compare, setCompare] = useState(begun.compare);
   const [arranging, setArranging] = useState(false);
   const [dialog, setDialog] = useState<Open>(null);
-  const [readable, setReadable] = useState(true);
-  const [fitKey, setFitKey] = useState(0);
+    const [fitKey, setFitKey] = useState(0);
   const search = useRef<HTMLInputElement>(null);
   const { notes, say, drop } = useNotes();
   const { problems, checked, error } = useProblems(draft.document, draft.revision);
@@ -86,14 +86,25 @@ export function Workbench(props: Props) {
   const discard = useCallback(() => {
     const { open, published } = useDraft.getState();
     open(published, published);
-    setReadable(true);
     fit();
   }, [fit]);
   useEffect(() => {
     if (props.restored) say(t("designer.restored", { when: new Date(props.restored).toLocaleString() }), { label: t("designer.discard"), run: discard });
   }, [props.restored, say, discard]);
 
-  const save = useCallback(() => {
+  useEffect(() => {
+    if (draft.refused) say(t("designer.unreadable"));
+  }, [draft.refused, say]);
+  /** Read what was typed first; what cannot be read is not left behind. */
+  const settled = useCallback(
+    (act: () => void) => {
+      if (useDraft.getState().typed === null) act();
+      else void readTyped().then((read) => (read ? act() : say(t("designer.unreadable"))));
+    },
+    [say],
+  );
+
+  const publish = useCallback(() => {
     const state = useDraft.getState();
     if (isChanged(state) || dag === null) setDialog("save");
     else if (isMoved(state)) {
@@ -106,6 +117,7 @@ export function Workbench(props: Props) {
       );
     }
   }, [dag, say]);
+  const save = useCallback(() => settled(publish), [settled, publish]);
   const shortcuts = useMemo(
     () => ({ save, editable, search: () => search.current?.focus(), help: () => setDialog("help") }),
     [save, editable],
@@ -140,7 +152,7 @@ export function Workbench(props: Props) {
         dag={dag}
         draft={draft}
         view={view}
-        onView={(next) => (readable ? setView(next) : say(t("designer.unreadable")))}
+        onView={(next) => settled(() => setView(next))}
         problems={problems.length}
         onProblems={() => setDialog("problems")}
         checked={checked}
@@ -152,18 +164,18 @@ export function Workbench(props: Props) {
         compared={compare}
         onCompare={setCompare}
         onSave={save}
-        onRun={() => setDialog("run")}
+        onRun={() => settled(() => setDialog("run"))}
         onHelp={() => setDialog("help")}
-        onArrange={arrangeNow}
+        onArrange={() => settled(arrangeNow)}
         arranging={arranging}
         template={template}
-        onTemplate={editable && dag === null && permissions.templates ? () => setDialog("template") : undefined}
+        onTemplate={editable && dag === null && permissions.templates ? () => settled(() => setDialog("template")) : undefined}
       />
       <Notes notes={notes} onDrop={drop} />
       <div className={`workbench-body${editable ? "" : " is-reading"}`}>
         {editable && (
           <nav className="workbench-palette" aria-label={t("designer.palette")}>
-            <Palette types={types} onAdd={add} searchRef={search} />
+            <Palette types={types} onAdd={(type, connected) => settled(() => add(type, connected))} searchRef={search} />
             <p className="ui-hint">{t("designer.palette_hint")}</p>
           </nav>
         )}
@@ -184,15 +196,15 @@ export function Workbench(props: Props) {
             {view === "text" && (
               <div className="workbench-text">
                 {compared && <TextDiff compared={compared} />}
-                <TextView problems={problems} editable={editable} onReadable={setReadable} />
+                <TextView problems={problems} editable={editable} />
               </div>
             )}
           </Fetched>
         </section>
         <aside className="workbench-panel" aria-label={t("designer.panel")}>
-          {chosen.length === 1 && chosen[0] && <TaskPanel key={chosen[0]} id={chosen[0]} types={types} schema={schema} problems={wrong.get(chosen[0]) ?? []} editable={editable} />}
+          {chosen.length === 1 && chosen[0] && <TaskPanel key={chosen[0]} id={chosen[0]} types={types} schema={schema} problems={wrong.get(chosen[0]) ?? []} editable={editable && draft.unread === null} />}
           {chosen.length > 1 && <p className="task-panel">{t("designer.many_selected", { count: chosen.length })}</p>}
-          {chosen.length === 0 && <DagPanel schema={schema} problems={problems} editable={editable} isNew={dag === null} />}
+          {chosen.length === 0 && <DagPanel schema={schema} problems={problems} editable={editable && draft.unread === null} isNew={dag === null} />}
         </aside>
       </div>
       <Fetched key={dialog}>

@@ -22,8 +22,8 @@ export class Drafts {
   ) {}
 
   /** Keep a draft; false where the store is full or forbidden, which is no reason to stop anybody from working. */
-  keep(dag: string | null, { document, positions, source, base }: Opened, changed: boolean, now: Date): boolean {
-    const kept: KeptDraft = { document, positions, source, base, changed, keptAt: now.toISOString() };
+  keep(dag: string | null, { document, positions, source, base, typed }: Opened, changed: boolean, now: Date): boolean {
+    const kept: KeptDraft = { document, positions, source, base, typed, changed, keptAt: now.toISOString() };
     try {
       localStorage.setItem(this.own(dag), JSON.stringify(kept));
     } catch {

@@ -28,6 +28,8 @@ export interface Drawn {
 export interface Opened extends Drawn {
   /** The number of the version that the draft began with; 0 for a new DAG. */
   base: number;
+  /** What stands in the text view, where it has not been read: it is not in the document yet. */
+  typed?: string | null;
 }
 
 /** What undo brings back. The base belongs to it: without it, what stood before a rebase would replace the other's work. */
@@ -37,6 +39,11 @@ export interface Snapshot extends Opened {
 }
 
 interface DraftState extends Snapshot {
+  typed: string | null;
+  /** Why what was typed could not be read; null while nobody knows. */
+  unread: unknown;
+  /** Counts the changes that were refused: they would write over what was typed. */
+  refused: number;
   selected: string[];
   revision: number;
   past: Snapshot[];
@@ -45,6 +52,8 @@ interface DraftState extends Snapshot {
   lastKey: string;
   lastAt: number;
   open: (opened: Opened, published: Opened) => void;
+  /** Text was typed. Until it is read, nothing else can be changed. */
+  type: (text: string) => void;
   change: (change: Partial<Drawn>, more?: { key?: string; select?: string[] }) => void;
   select: (ids: string[]) => void;
   undo: () => void;
@@ -59,13 +68,16 @@ interface DraftState extends Snapshot {
 
 const EMPTY: Opened = { document: { id: "", tasks: {} }, positions: {}, source: { text: "", format: "yaml", says: null }, base: 0 };
 
-function snapshot({ document, positions, source, base, published }: Snapshot): Snapshot {
-  return { document, positions, source, base, published };
+function snapshot({ document, positions, source, base, published, typed = null }: Snapshot) {
+  return { document, positions, source, base, published, typed };
 }
 
 export const useDraft = create<DraftState>()((set) => ({
   ...EMPTY,
   published: EMPTY,
+  typed: null,
+  unread: null,
+  refused: 0,
   selected: [],
   revision: 0,
   past: [],
@@ -76,21 +88,25 @@ export const useDraft = create<DraftState>()((set) => ({
     set((state) => ({
       ...shown(opened),
       published: shown(published),
+      typed: opened.typed ?? null,
+      unread: null,
       selected: [],
       past: [],
       future: [],
       lastKey: "",
       revision: state.revision + 1,
     })),
+  type: (typed) => set((state) => ({ typed, future: [], revision: state.revision + 1 })),
   change: (change, { key = "", select } = {}) =>
     set((state) => {
+      if (state.typed !== null && state.typed !== change.source?.text) return { refused: state.refused + 1 };
       const now = Date.now();
       const joined = key !== "" && key === state.lastKey && now - state.lastAt < PAUSE_MS && state.past.length > 0;
       const past = joined ? state.past : remembered(state);
-      return { ...change, past, future: [], lastKey: key, lastAt: now, selected: select ?? state.selected, revision: state.revision + 1 };
+      return { ...change, typed: null, unread: null, past, future: [], lastKey: key, lastAt: now, selected: select ?? state.selected, revision: state.revision + 1 };
     }),
   select: (selected) => set({ selected }),
-  undo: () => set((state) => step(state, state.past, state.future, true)),
+  undo: () => set((state) => (state.typed === null ? step(state, state.past, state.future, true) : untyped(state))),
   redo: () => set((state) => step(state, state.future, state.past, false)),
   saved: (number, text, { document, positions, source, base }) =>
     set((state) => {
@@ -132,19 +148,25 @@ function shown({ document, positions, source, base }: Opened): Opened {
 }
 
 function remembered(state: DraftState): Snapshot[] {
-  return [...state.past.slice(-UNDO_STEPS + 1), snapshot(state)];
+  return [...state.past.slice(-UNDO_STEPS + 1), { ...snapshot(state), typed: null }];
+}
+
+/** Back to the last text that could be read; redo brings back what was typed. */
+function untyped(state: DraftState): Partial<DraftState> {
+  return { typed: null, unread: null, future: [snapshot(state)], lastKey: "", revision: state.revision + 1 };
 }
 
 function step(state: DraftState, from: Snapshot[], to: Snapshot[], back: boolean): Partial<DraftState> {
   const found = from.at(-1);
   if (!found) return {};
   const rest = from.slice(0, -1);
-  const other = [...to, snapshot(state)];
-  return { ...found, past: back ? rest : other, future: back ? other : rest, lastKey: "", revision: state.revision + 1 };
+  const other = found.typed ? to : [...to, snapshot(state)]; // typed text is no step: it stands on the one before it
+  return { ...found, typed: found.typed ?? null, past: back ? rest : other, future: back ? other : rest, lastKey: "", revision: state.revision + 1 };
 }
 
 /** Whether the document, or the text that says it, differs from what is published. */
-export function isChanged({ document, source, published }: Pick<Snapshot, "document" | "source" | "published">): boolean {
+export function isChanged({ document, source, published, typed }: Pick<Snapshot, "document" | "source" | "published" | "typed">): boolean {
+  if (typed !== null && typed !== undefined) return true;
   if (document !== published.document && !equal(document, published.document)) return true;
   return source !== published.source && source.text !== published.source.text;
 }
