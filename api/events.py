@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
@@ -22,13 +23,13 @@ from api import feed
 from api.closed import Closed
 from api.fields import MAX_INT, Query, UtcDateTimeField
 from api.pagination import whole_number
-from workflows.conf import conf
+from api.permissions import may_still
 from workflows.core.errors import UnknownRun
-from workflows.core.states import RunState
+from workflows.core.states import RUN_FINAL, RunState
 from workflows.engine import queries
 from workflows.engine.following import Followed
 from workflows.engine.queries import EventRow
-from workflows.models import DagRun
+from workflows.models import DagRun, Event
 
 STREAM = "text/event-stream"
 LAST_ID = "Last-Event-ID"
@@ -88,7 +89,7 @@ class EventStream(BaseRenderer):
 
 
 class TooManyStreams(APIException):
-    """Every stream that this process may have open is: poll, or try again."""
+    """Every stream that this process, or this user, may have open is: poll, or try again."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_code = "too_many_streams"
@@ -113,22 +114,38 @@ class EventResource(Closed, ViewSet):
                 description="Of a stream: goes before `since`. Browsers send it when they connect again.",
             ),
         ],
-        responses={(200, "application/json"): EventsSerializer, (200, STREAM): OpenApiTypes.STR},
+        responses={(200, "application/json"): EventsSerializer, (200, STREAM): OpenApiTypes.STR, 204: None},
     )
     def list(self, request: Request, run_id: int) -> HttpResponseBase:
         """Events after `since`, in order: none is missed and none is told twice.
 
         The last event of the run itself says how it ended. Asked for as `text/event-stream`, the answer stays open, and
-        each message is what a page is otherwise, with `next_since` as its id; that needs an ASGI server.
+        each message is what a page is otherwise, with `next_since` as its id; that needs an ASGI server. It ends soon
+        after the run; asked for again, when there is nothing more to tell, the answer is 204: a browser asks no more.
         """
         asked = EventQuery.of(request)
         state = DagRun.objects.filter(pk=run_id).values_list("state", flat=True).first()
         if state is None:
             raise UnknownRun(run_id=run_id)
         if getattr(request.accepted_renderer, "media_type", "") == STREAM:
-            return _stream(request, run_id, asked["since"])
+            return self._stream(request, run_id, asked["since"], over=state in RUN_FINAL)
         events = queries.events_since(run_id, asked["since"], limit=asked["limit"])
         return Response(_page(events, asked["since"], state))
+
+    def _stream(self, request: Request, run_id: int, since: int, *, over: bool) -> HttpResponseBase:
+        if not isinstance(request._request, ASGIRequest):
+            raise NotAcceptable("Streams need an ASGI server: ask for application/json, again and again.")
+        since = whole_number(request.headers.get(LAST_ID, str(since)), LAST_ID, least=0)
+        if over and not Event.objects.filter(run=run_id, seq__gt=since).exists():
+            return HttpResponse(status=HTTPStatus.NO_CONTENT)
+        allowed = partial(may_still, request, self.needs["list"])
+        stream = feed.Stream(run_id, since, _message, reader=request.user.pk, allowed=allowed)
+        if not feed.admit(stream):
+            raise TooManyStreams
+        if not connection.in_atomic_block:
+            connection.close()  # this thread's; else it would be held for as long as the stream is open
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingHttpResponse(stream, content_type=STREAM, headers=headers)
 
 
 def _page(events: Sequence[EventRow], since: int, state: str) -> dict[str, Any]:
@@ -142,15 +159,3 @@ def _page(events: Sequence[EventRow], since: int, state: str) -> dict[str, Any]:
 def _message(news: Followed) -> dict[str, Any]:
     """A page, and where it begins: a client that is elsewhere has missed something."""
     return {"since": news.since, **_page(news.events, news.since, news.run_state)}
-
-
-def _stream(request: Request, run_id: int, since: int) -> StreamingHttpResponse:
-    if not isinstance(request._request, ASGIRequest):
-        raise NotAcceptable("Streams need an ASGI server: ask for application/json, again and again.")
-    if feed.open_streams() >= conf.EVENT_STREAMS:
-        raise TooManyStreams
-    since = whole_number(request.headers.get(LAST_ID, str(since)), LAST_ID, least=0)
-    if not connection.in_atomic_block:
-        connection.close()  # this thread's; else it would be held for as long as the stream is open
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingHttpResponse(feed.stream(run_id, since, _message), content_type=STREAM, headers=headers)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
+from django.contrib.auth import get_user
 from rest_framework.permissions import BasePermission
 
 if TYPE_CHECKING:  # REST framework's views import this module through its settings
@@ -26,3 +29,18 @@ class Needed(BasePermission):
             return True
         needed = getattr(view, "needs", {}).get(action)
         return needed is not None and request.user.has_perms(needed)
+
+
+def may_still(request: Request, needed: Sequence[str]) -> bool:
+    """Whether who made a request, long ago, would be let in now: by session or token, and permissions."""
+    from rest_framework.exceptions import AuthenticationFailed
+
+    http = copy(request._request)
+    if hasattr(http, "session"):
+        http.session = type(http.session)(http.session.session_key)  # read again: it may have ended
+        http.user = get_user(http)
+    again = type(request)(http, authenticators=request.authenticators or ())
+    try:
+        return bool(again.user.is_authenticated and again.user.has_perms(needed))
+    except AuthenticationFailed:
+        return False

@@ -55,6 +55,7 @@ class Conf:
     # Events
     EVENT_TICK_SECONDS: float = 0.1  # between two looks for all event streams of a process together
     EVENT_STREAMS: int = 200  # open in one process; who comes then is told to poll
+    EVENT_STREAMS_OF_USER: int = 20  # of these, one user's
 
     # Task types
     OPERATORS: tuple[str, ...] = ()  # more task types, as "package.module:OPERATOR"

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from workflows.admin.bases import may, refill
-from workflows.core.errors import InvalidDocument, Problem
+from workflows.core.errors import InvalidDocument, Problem, VersionConflict
 from workflows.core.spec import DagSpec
 from workflows.engine import publish
 from workflows.models import Dag, DagVersion
@@ -85,10 +85,13 @@ def page(admin: DagAdmin, request: HttpRequest, dag: Dag | None) -> HttpResponse
         source = newlines(form.cleaned_data["source"])
         spec, found = _check(source, dag)
         if not found and "_check" not in request.POST and not _is_stale(request, form, current):
-            answer = _publish(admin, request, source, form.cleaned_data["note"])
-            if isinstance(answer, HttpResponse):
-                return answer
-            found = answer
+            try:
+                return _publish(admin, request, source, form)
+            except InvalidDocument as error:
+                found = error.problems
+            except VersionConflict:
+                current = _overtaken(request, form, dag)
+                found = _misplaced(spec, dag) if spec else ()
         problems = problem_lines(source, found)
     context = admin.page_context(
         request,
@@ -143,12 +146,20 @@ def _is_stale(request: HttpRequest, form: PublishForm, current: DagVersion | Non
     return True
 
 
-def _publish(admin: DagAdmin, request: HttpRequest, source: str, note: str) -> HttpResponse | tuple[Problem, ...]:
+def _overtaken(request: HttpRequest, form: PublishForm, dag: Dag | None) -> DagVersion | None:
+    """The version that somebody else published between our look and our publication; its author is told of it."""
+    if dag is None:
+        return None
+    dag.refresh_from_db()
+    current = _current(dag)
+    _is_stale(request, form, current)
+    return current
+
+
+def _publish(admin: DagAdmin, request: HttpRequest, source: str, form: PublishForm) -> HttpResponse:
     user = request.user if isinstance(request.user, AbstractBaseUser) else None
-    try:
-        version = publish.publish(source, note=note, user=user)
-    except InvalidDocument as error:
-        return error.problems
+    given = form.cleaned_data
+    version = publish.publish(source, note=given["note"], user=user, base=given["base"] or 0)
     known = version.dag.versions.order_by("-number").values_list("number", flat=True).first()
     if version.number == known:
         text = _("Version %d is published: new runs use it.") % version.number

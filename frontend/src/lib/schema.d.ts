@@ -835,7 +835,8 @@ export interface paths {
          * @description Events after `since`, in order: none is missed and none is told twice.
          *
          *     The last event of the run itself says how it ended. Asked for as `text/event-stream`, the answer stays open, and
-         *     each message is what a page is otherwise, with `next_since` as its id; that needs an ASGI server.
+         *     each message is what a page is otherwise, with `next_since` as its id; that needs an ASGI server. It ends soon
+         *     after the run; asked for again, when there is nothing more to tell, the answer is 204: a browser asks no more.
          */
         get: operations["runs_events"];
         put?: never;
@@ -4879,6 +4880,13 @@ export interface operations {
                     "application/json": components["schemas"]["Events"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.integration.admin.conftest import ALL_VIEWS, DOCUMENT, Story, logged_in, person
+from workflows.admin import publishing
 from workflows.engine import control, publish
 from workflows.models import Dag, DagRun, DagVersion
 
@@ -102,6 +104,23 @@ def test_a_document_of_another_dag_is_refused(publisher: Client, dag: Dag) -> No
     answer = publisher.post(page("dag_add"), {"source": DOCUMENT})
     assert [line.problem.code for line in answer.context["problems"]] == ["known_dag"]
     assert list(Dag.objects.values_list("dag_id", flat=True)) == ["sales"]
+
+
+def test_who_is_overtaken_while_publishing_is_told(
+    publisher: Client, dag: Dag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = publishing._is_stale
+
+    def overtaken(*args: Any) -> bool:
+        told = looked(*args)
+        publish.publish(DOCUMENT.replace("echo load", "echo theirs"))
+        return told
+
+    monkeypatch.setattr(publishing, "_is_stale", overtaken)
+    data = {"source": DOCUMENT.replace("echo load", "echo mine"), "base": "1"}
+    answer = publisher.post(page("dag_new_version", dag.pk), data)
+    assert "Version 2 was published while you edited" in answer.content.decode()
+    assert DagVersion.objects.filter(dag=dag).count() == 2
 
 
 def test_who_edits_an_old_version_is_told_once(publisher: Client, dag: Dag) -> None:

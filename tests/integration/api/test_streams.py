@@ -9,11 +9,17 @@ from typing import Any
 
 import httpx
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user
+from django.contrib.auth.models import Permission, User
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
+from django.test import Client, RequestFactory
+from rest_framework.authentication import SessionAuthentication, TokenAuthentication
 from rest_framework.authtoken.models import Token
+from rest_framework.request import Request
 from rest_framework.test import APIClient
 
+from api.permissions import may_still
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 from workflows.models import DagVersion
@@ -27,6 +33,7 @@ tasks:
   greet: {type: shell, command: "echo hello"}
   after: {type: shell, command: "true", depends_on: [greet]}
 """
+STANDING = "{id: standing, tasks: {stand: {type: wait, parameters: {for: 10m}}}}"
 
 
 @pytest.fixture
@@ -63,10 +70,10 @@ def until_the_end(client: httpx.Client, run: str, **headers: str) -> list[tuple[
     raise AssertionError("the stream ended before the run")
 
 
-def started(client: httpx.Client) -> str:
-    if client.get("/api/v1/dags/hello").status_code == 404:
-        assert client.post("/api/v1/dags", json={"source": SOURCE}).status_code == 201
-    return f"/api/v1/runs/{client.post('/api/v1/dags/hello/runs', json={}).json()['id']}"
+def started(client: httpx.Client, source: str = SOURCE, dag: str = "hello") -> str:
+    if client.get(f"/api/v1/dags/{dag}").status_code == 404:
+        assert client.post("/api/v1/dags", json={"source": source}).status_code == 201
+    return f"/api/v1/runs/{client.post(f'/api/v1/dags/{dag}/runs', json={}).json()['id']}"
 
 
 def test_a_stream_tells_what_polling_tells_and_goes_on_where_it_was_left(client: httpx.Client) -> None:
@@ -79,11 +86,15 @@ def test_a_stream_tells_what_polling_tells_and_goes_on_where_it_was_left(client:
     cut = polled["events"][2]["seq"]
     rest = until_the_end(client, run, **{"Last-Event-ID": str(cut)})
     assert [e for _, page in rest for e in page["events"]] == [e for e in polled["events"] if e["seq"] > cut]
+    over = client.get(f"{run}/events", headers={**STREAM, "Last-Event-ID": str(polled["next_since"])})
+    assert over.status_code == 204, "a browser would ask for ever"
 
 
 def test_idle_streams_share_one_connection_and_are_bounded(client: httpx.Client) -> None:
-    run = started(client)
-    until_the_end(client, run)
+    run = started(client, STANDING, "standing")
+    eventually(
+        lambda: client.get(f"{run}/events").json()["events"][-1]["new"] == "deferred", 20, saying="it stands not"
+    )
     end = client.get(f"{run}/events").json()["next_since"]
     before = _sessions()
     with (
@@ -114,3 +125,34 @@ def test_without_asgi_a_stream_is_refused(author: APIClient, version: DagVersion
     run = author.post("/api/v1/dags/sales/runs", {}).json()["id"]
     answer = author.get(f"/api/v1/runs/{run}/events", HTTP_ACCEPT="text/event-stream")
     assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
+
+
+@pytest.mark.django_db
+def test_who_is_logged_out_or_loses_the_right_may_no_more(rf: RequestFactory) -> None:
+    user = User.objects.create_user("eve")
+    right = Permission.objects.get(codename="view_event")
+    user.user_permissions.add(right)
+    browser = Client()
+    browser.force_login(user)
+    http = rf.get("/")
+    http.session = SessionStore(browser.session.session_key)
+    http.user = get_user(http)
+    request = Request(http, authenticators=[SessionAuthentication()])
+    needed = ("workflows.view_event",)
+    assert may_still(request, needed)
+    user.user_permissions.clear()
+    assert not may_still(request, needed)
+    user.user_permissions.add(right)
+    assert may_still(request, needed)
+    browser.logout()
+    assert not may_still(request, needed)
+
+
+@pytest.mark.django_db
+def test_a_token_that_is_taken_back_opens_nothing(rf: RequestFactory) -> None:
+    token = Token.objects.create(user=User.objects.create_superuser("root"))
+    http = rf.get("/", HTTP_AUTHORIZATION=f"Token {token.key}")
+    request = Request(http, authenticators=[TokenAuthentication()])
+    assert may_still(request, ("workflows.view_event",))
+    token.delete()
+    assert not may_still(request, ("workflows.view_event",))
