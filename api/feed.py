@@ -197,7 +197,7 @@ def admit(stream: Stream) -> bool:
     """Whether there is room for one more stream, in this process and for its reader; if so, it is counted."""
     with _lock:
         theirs = sum(other.reader == stream.reader for other in _open)
-        room = len(_open) < conf.EVENT_STREAMS and theirs < conf.EVENT_STREAMS_OF_USER
+        room: bool = len(_open) < conf.EVENT_STREAMS and theirs < conf.EVENT_STREAMS_OF_USER
         if room:
             _open.add(stream)
         return room

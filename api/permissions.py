@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user
 from rest_framework.permissions import BasePermission
@@ -39,7 +39,8 @@ def may_still(request: Request, needed: Sequence[str]) -> bool:
     if hasattr(http, "session"):
         http.session = type(http.session)(http.session.session_key)  # read again: it may have ended
         http.user = get_user(http)
-    again = type(request)(http, authenticators=request.authenticators or ())
+    authenticators: Any = request.authenticators
+    again = type(request)(http, authenticators=authenticators)
     try:
         return bool(again.user.is_authenticated and again.user.has_perms(needed))
     except AuthenticationFailed:

@@ -138,7 +138,8 @@ def app_props(request: HttpRequest, run: DagRun) -> dict[str, Any] | None:
     if designing.may_see(request):
         links["designer"] = reverse("admin:workflows_dag_designer", args=[run.dag_id])
     verbs = {v.name for v in VERBS.values() if v.applies(run) and may(request, v.permission)}
-    if "delete" in verbs:
+    if run.deleted_at is None and run.parent_id is None and may(request, VERBS["delete"].permission):
+        # The page offers it once the run is over, which it may be while one looks.
         links["delete"] = reverse("admin:workflows_dagrun_delete_softly", args=[run.pk])
     if "restore" in verbs:
         links["restore"] = reverse("admin:workflows_dagrun_restore", args=[run.pk])

@@ -7,7 +7,7 @@ import {
 import "@xyflow/react/dist/style.css";
 import { type DragEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 
-import { t } from "../lib/i18n";
+import { hasWords, t } from "../lib/i18n";
 import { mergedEdges, mergedNodes } from "./flow";
 import "./graph.css";
 import { GraphControls } from "./GraphControls";
@@ -139,7 +139,8 @@ function spoken(editable: boolean) {
   return {
     "node.a11yDescription.default": t(editable ? "graph.help_node" : "graph.help_look"),
     "node.a11yDescription.keyboardDisabled": t("graph.help_look"),
-    "node.a11yDescription.ariaLiveMessage": (moved: { direction: string; x: number; y: number }) => t("graph.moved", moved),
+    "node.a11yDescription.ariaLiveMessage": (moved: { direction: string; x: number; y: number }) =>
+      t("graph.moved", { ...moved, direction: hasWords(`graph.direction.${moved.direction}`) ? t(`graph.direction.${moved.direction}`) : moved.direction }),
     "edge.a11yDescription.default": t(editable ? "graph.help_edge" : "graph.label"),
     "handle.ariaLabel": t("graph.handle"),
     "minimap.ariaLabel": t("graph.minimap"),

@@ -10,9 +10,14 @@ import type { GraphNode } from "./types";
 export type TaskFlowNode = Node<{ node: GraphNode }, "task">;
 
 const FAR = 0.35; // below this zoom no word can be read
+const TINY = 0.12; // and below this one no picture
 
 function isFar(state: ReactFlowState): boolean {
   return state.transform[2] < FAR;
+}
+
+function isTiny(state: ReactFlowState): boolean {
+  return state.transform[2] < TINY;
 }
 
 /** One task on the canvas: picture, name, type, state, problems. */
@@ -52,12 +57,14 @@ export const TaskNode = memo(function TaskNode({ data, selected, isConnectable }
   );
 });
 
-/** A task from afar: its colour alone. A graph of a thousand tasks is shown at once that way. */
+/** A task from afar: colour and picture of its state. A graph of a thousand tasks is shown at once that way. */
 function FarNode({ node, classes }: { node: GraphNode; classes: (string | number | boolean | undefined)[] }) {
-  const colour = node.state ? lookOf(node.state).colour : undefined;
+  const tiny = useStore(isTiny);
+  const look = node.state ? lookOf(node.state) : undefined;
   return (
     <div className={[...classes, "is-far"].filter(Boolean).join(" ")} data-task={node.id} title={node.label}>
-      <span className="graph-far" data-state={node.state} style={{ background: colour }} />
+      <span className="graph-far" data-state={node.state} style={{ background: look?.colour }} />
+      {look && !tiny && <Icon name={look.icon} size={36} />}
     </div>
   );
 }

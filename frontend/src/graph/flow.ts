@@ -2,6 +2,7 @@
 
 import { type Edge, MarkerType, Position } from "@xyflow/react";
 
+import { stateWord } from "../ui/states";
 import type { TaskFlowNode } from "./TaskNode";
 import { edgeId, type GraphEdge, type GraphNode, NODE_HEIGHT, NODE_WIDTH } from "./types";
 
@@ -27,7 +28,7 @@ function flowNode(node: GraphNode, selected: boolean): TaskFlowNode {
     measured: { width: NODE_WIDTH, height: NODE_HEIGHT },
     handles: handles(node.id),
     selected,
-    ariaLabel: [node.label, node.type, node.state, ...(node.problems ?? [])].filter(Boolean).join(", "),
+    ariaLabel: [node.label, node.type, node.state && stateWord(node.state), ...(node.problems ?? [])].filter(Boolean).join(", "),
   };
 }
 

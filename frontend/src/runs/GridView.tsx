@@ -5,9 +5,10 @@ import { api } from "../lib/api";
 import { t } from "../lib/i18n";
 import { ErrorNote, Icon, lookOf, Spinner } from "../ui";
 import { chooseTask, linkWith, setAddress, useParam } from "./address";
+import { tookOf } from "./comparison";
 import type { RunModel } from "./reducer";
 import type { RunProps } from "./RunPage";
-import { type Grid, ms } from "./types";
+import type { Grid } from "./types";
 import { useRows } from "./useRows";
 import { duration, moment, stateWord } from "./words";
 
@@ -50,7 +51,7 @@ function Table({ grid, model, links, before }: TableProps) {
     [grid, find, only],
   );
   const rows = useRows(places.length, ROW);
-  const longest = Math.max(1, ...runs.map((run) => tookOf(run)));
+  const longest = Math.max(1, ...runs.map((run) => lengthOf(run)));
   return (
     <div className="grid-view" data-testid="grid">
       <div className="ui-row grid-pages">
@@ -69,7 +70,8 @@ function Table({ grid, model, links, before }: TableProps) {
               {runs.map((run) => (
                 <th key={run.id} scope="col" className={run.id === here ? "is-here" : undefined}>
                   <a href={links.run.replace("/0/", `/${run.id}/`)} title={titleOf(run)} aria-label={titleOf(run)} aria-current={run.id === here ? "page" : undefined}>
-                    <span className="grid-bar" style={{ height: 4 + (36 * tookOf(run)) / longest, background: lookOf(run.state).colour }} />
+                    <span className="grid-bar" style={{ height: 4 + (36 * lengthOf(run)) / longest, background: lookOf(run.state).colour }} />
+                    <span className="grid-state" style={{ color: lookOf(run.state).colour }}><Icon name={lookOf(run.state).icon} size={12} /></span>
                     <span className="grid-number">{run.id}</span>
                   </a>
                 </th>
@@ -125,12 +127,11 @@ function passes(task: string, place: number, grid: Grid, find: string, only: str
   return !only || grid.runs.some((run) => run.cells[place] === only);
 }
 
-function tookOf(run: Grid["runs"][number]): number {
-  const started = ms(run.started_at);
-  return started === null ? 0 : (ms(run.ended_at) ?? Date.now()) - started;
-}
-
 function titleOf(run: Grid["runs"][number]): string {
   const parts = [t("run.number", { id: String(run.id) }), stateWord(run.state), moment(run.started_at ?? run.created_at)];
-  return [...parts, duration(tookOf(run)), `v${run.version}`].join(" · ");
+  return [...parts, duration(lengthOf(run)), `v${run.version}`].join(" · ");
+}
+
+function lengthOf(run: Grid["runs"][number]): number {
+  return tookOf(run, Date.now()) ?? 0;
 }

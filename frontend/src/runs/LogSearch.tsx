@@ -49,7 +49,7 @@ function Choice({ name, label, words, chosen }: { name: string; label: string; w
       <select className="ui-input" aria-label={label} value={chosen} onChange={(event) => setAddress({ [name]: event.target.value })}>
         <option value="">{label}</option>
         {name === "level" && <option value="error,warning">{t("run.log.error_warning")}</option>}
-        {words.map((word) => <option key={word} value={word}>{word}</option>)}
+        {words.map((word) => <option key={word} value={word}>{t(`run.log.${name}.${word}`)}</option>)}
       </select>
     </label>
   );

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 
 import { address } from "../lib/api";
 import { t } from "../lib/i18n";
@@ -6,7 +6,7 @@ import { Button, ErrorNote, Spinner } from "../ui";
 import { setAddress, useParam } from "./address";
 import { LogLines } from "./LogLines";
 import { LogFilter, LogResults } from "./LogSearch";
-import { linesOf, parsePlace } from "./logWindow";
+import { linesOf, neighbour, parsePlace, placeOf } from "./logWindow";
 import { type LogTarget, useLog } from "./useLog";
 
 const NEAR = 600; // pixels from an end at which more is fetched
@@ -59,6 +59,12 @@ function LogText({ target }: { target: LogTarget }) {
     if (element.scrollTop < NEAR) void up();
     if (left < NEAR) void down();
   }, [up, down]);
+  const stepMark = (event: KeyboardEvent) => {
+    if (!event.altKey || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) return;
+    event.preventDefault();
+    const line = neighbour(lines, marked, event.key === "ArrowDown");
+    if (line) setAddress({ line: placeOf(line) });
+  };
   const jump = (where: "start" | "end") => {
     setFollowing(where === "end");
     setAddress({ line: null });
@@ -75,7 +81,7 @@ function LogText({ target }: { target: LogTarget }) {
       {log.error !== null && <ErrorNote error={log.error} onRetry={() => void open("end")} />}
       {!log.loaded && log.error === null && <Spinner />}
       {log.loaded && lines.length === 0 && <p className="ui-muted">{target.moving ? t("run.log.nothing_yet") : t("run.log.nothing")}</p>}
-      <div className="log-box" ref={box} onScroll={scrolled} tabIndex={0} role="log" aria-live="off" aria-label={t("run.tab.log")} hidden={lines.length === 0}>
+      <div className="log-box" ref={box} onScroll={scrolled} onKeyDown={stepMark} aria-keyshortcuts="Alt+ArrowUp Alt+ArrowDown" tabIndex={0} role="log" aria-live="off" aria-label={t("run.tab.log")} hidden={lines.length === 0}>
         {!shown.begins && lines.length > 0 && <p className="log-more">{t("run.log.more_above")}</p>}
         <LogLines lines={lines} marked={marked} />
       </div>

@@ -12,6 +12,8 @@ import { type Estimate, FINAL, ms, RUN_FINAL } from "./types";
 import { useNow } from "./useRun";
 import { clock, duration, reasonWord } from "./words";
 
+const FAILED = new Set(["failed", "upstream_failed"]);
+
 interface Props {
   model: RunModel;
   line: Line;
@@ -69,10 +71,15 @@ function Progress({ model, estimate }: { model: RunModel; estimate: Estimate }) 
   const now = useNow(skew, !run.ended_at);
   const started = ms(run.started_at);
   const settled = tasks.filter((task) => FINAL.has(task.state)).length;
+  const failed = tasks.filter((task) => FAILED.has(task.state)).length;
   const end = run.ended_at || run.paused_at ? null : expectedEnd(tasks, estimate.tasks, now);
   return (
     <>
-      <progress className="run-progress" value={settled} max={tasks.length || 1} aria-label={t("run.progress")} />
+      <span className="run-progress" role="progressbar" aria-label={t("run.progress")} aria-valuemin={0} aria-valuenow={settled} aria-valuemax={tasks.length}>
+        <span style={{ flexGrow: settled - failed }} />
+        <span className="is-failed" style={{ flexGrow: failed }} data-failed={failed} />
+        <span className="is-open" style={{ flexGrow: tasks.length - settled }} />
+      </span>
       <span>{t("run.settled", { done: settled, all: tasks.length })}</span>
       {started !== null && <span className="ui-muted">{duration((ms(run.ended_at) ?? now) - started)}</span>}
       {end !== null && (

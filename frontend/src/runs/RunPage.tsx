@@ -37,6 +37,8 @@ export function RunPage(props: RunProps) {
   });
   const chosen = useMemo(() => model?.tasks.find((one) => one.task_id === task), [model, task]);
   usePlainPart(view === "table" || (!model && Boolean(error)));
+  const state = model?.run.state;
+  useEffect(() => void document.dispatchEvent(new Event("celeriac:moved")), [state]); // the server's part asks again, too
   useEscape(chosen !== undefined);
   if (!model) return error ? <ErrorNote error={error} onRetry={again} /> : <Spinner />;
   const usual = estimate.data ?? NOTHING;

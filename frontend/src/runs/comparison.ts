@@ -16,11 +16,11 @@ export interface ComparedRuns {
   tasks: ComparedTask[];
 }
 
-/** How long a task's last attempt took, or has taken so far. */
-export function tookOf(task: TaskPicture, now: number): number | null {
-  const started = ms(task.started_at);
+/** How long a run, or a task's last attempt, took or has taken so far. */
+export function tookOf(one: { started_at: string | null; ended_at: string | null }, now: number): number | null {
+  const started = ms(one.started_at);
   if (started === null) return null;
-  return Math.max(0, (ms(task.ended_at) ?? now) - started);
+  return Math.max(0, (ms(one.ended_at) ?? now) - started);
 }
 
 /** What differs between two runs; tasks in the order of the first, then those that only the second has. */

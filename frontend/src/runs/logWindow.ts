@@ -102,6 +102,13 @@ export function linesOf(window: LogWindow): LogLine[] {
   return lines;
 }
 
+/** The line below or above a marked one; without one, the first or the last. */
+export function neighbour(lines: LogLine[], marked: string | null, below: boolean): LogLine | undefined {
+  const at = marked === null ? -1 : lines.findIndex((line) => placeOf(line) === marked);
+  if (at < 0) return below ? lines[0] : lines.at(-1);
+  return lines[below ? at + 1 : at - 1];
+}
+
 /** The name of a line in an address. */
 export function placeOf(line: { seq: number; line: number }): string {
   return `${line.seq}.${line.line}`;

@@ -3,6 +3,8 @@
 import { hasWords, locale, t } from "../lib/i18n";
 import { shortDuration } from "./timescale";
 
+export { stateWord } from "../ui/states";
+
 /** A duration, short. */
 export function duration(milliseconds: number): string {
   return shortDuration(milliseconds, { s: t("run.unit.s"), m: t("run.unit.m"), h: t("run.unit.h"), d: t("run.unit.d") });
@@ -17,11 +19,6 @@ export function moment(at: string | number | null | undefined): string {
 /** The time of a day. */
 export function clock(at: number): string {
   return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(at));
-}
-
-/** A state's word. */
-export function stateWord(state: string): string {
-  return hasWords(`state.${state}`) ? t(`state.${state}`) : state;
 }
 
 /** A reason's words, where there are any. */

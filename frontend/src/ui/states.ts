@@ -1,5 +1,7 @@
 /** How a state looks: a colour of the tokens, a picture, and its word under `state.<name>`. */
 
+import { hasWords, t } from "../lib/i18n";
+
 export interface Look {
   colour: string;
   icon: string;
@@ -24,4 +26,9 @@ const UNKNOWN: Look = { colour: "var(--c-muted)", icon: "circle", final: false }
 /** The look of a state of a run, a task or an attempt. */
 export function lookOf(state: string): Look {
   return LOOKS[state] ?? UNKNOWN;
+}
+
+/** A state's word. */
+export function stateWord(state: string): string {
+  return hasWords(`state.${state}`) ? t(`state.${state}`) : state;
 }

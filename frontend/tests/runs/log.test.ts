@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { plainText, spansOf } from "../../src/runs/ansi";
-import { grownDown, grownUp, linesOf, type LogWindow, MOST_CHARS, numbered, opened, parsePlace, placeOf } from "../../src/runs/logWindow";
+import { grownDown, grownUp, linesOf, type LogWindow, MOST_CHARS, neighbour, numbered, opened, parsePlace, placeOf } from "../../src/runs/logWindow";
 import type { LogChunk } from "../../src/runs/types";
 
 const ESC = "\x1b";
@@ -81,5 +81,15 @@ describe("a window of a log", () => {
   it("names lines in addresses", () => {
     expect(parsePlace(placeOf({ seq: 12, line: 3 }))).toEqual({ seq: 12, line: 3 });
     expect([parsePlace("12"), parsePlace(null), parsePlace("1.2.3")]).toEqual([null, null, null]);
+  });
+});
+
+describe("the marked line", () => {
+  it("moves up and down by keys", () => {
+    const lines = linesOf(opened({ chunks: [chunk(0, "a\nb\nc\n")], begins: true, complete: true, first_line: 1 }));
+    const names = (marked: string | null) => [neighbour(lines, marked, false)?.text, neighbour(lines, marked, true)?.text];
+    expect(names(null)).toEqual(["c", "a"]);
+    expect(names("0.1")).toEqual(["a", "c"]);
+    expect(names("0.2")).toEqual(["b", undefined]);
   });
 });

@@ -8,7 +8,10 @@ from dataclasses import replace
 import pytest
 from django.contrib import admin
 from django.contrib.admin.utils import quote
+from django.core.cache import cache
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django.fixtures import DjangoAssertNumQueries
 
@@ -236,3 +239,14 @@ def test_what_is_not_there_is_not_found(viewer: Client, db: None) -> None:
     for model in ("dag", "dagversion", "dagrun", "taskexecution", "event"):
         assert viewer.get(reverse(f"admin:workflows_{model}_change", args=[987_654])).status_code == 404
         assert viewer.get(reverse(f"admin:workflows_{model}_change", args=["nonsense"])).status_code == 404
+
+
+def test_the_calendar_is_counted_once_a_minute(root: Client) -> None:
+    cache.clear()
+    with CaptureQueriesContext(connection) as first:
+        root.get(reverse("admin:index"))
+    with CaptureQueriesContext(connection) as second:
+        root.get(reverse("admin:index"))
+    counted = [sum("AT TIME ZONE" in query["sql"] for query in queries) for queries in (first, second)]
+    cache.clear()
+    assert counted == [1, 0]

@@ -10,9 +10,8 @@
   const region = page.querySelector(".live-region");
   const log = region.querySelector("pre.log");
   if (log) log.scrollTop = log.scrollHeight; // the end is what one comes for
-  if (page.dataset.live !== "yes") return;
   const note = page.querySelector(".live-note");
-  const usual = note.textContent;
+  const usual = note.dataset.usual;
   let wait = EVERY;
   let last = null;
   let timer = null;
@@ -62,6 +61,7 @@
         last = html;
       }
       wait = EVERY;
+      page.dataset.live = "yes";
       note.textContent = usual;
       if (answer.headers.get("X-Celeriac-Live") !== "yes") {
         note.textContent = "";
@@ -76,5 +76,7 @@
   }
 
   document.addEventListener("visibilitychange", () => { if (!document.hidden && page.dataset.live === "yes") again(0); });
-  again(EVERY);
+  /* The front end saw the run move, which may have been opened again: ask once more, and go on if there is more. */
+  document.addEventListener("celeriac:moved", () => again(0));
+  if (page.dataset.live === "yes") again(EVERY);
 })();
