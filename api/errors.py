@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse, UnreadablePostError
+from django.utils.translation import gettext as _
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
@@ -18,6 +19,7 @@ from rest_framework.views import set_rollback
 from api.conf import PREFIX
 from workflows.core import errors as core
 from workflows.core.errors import CeleriacError, Problem
+from workflows.engine import phrases
 
 log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
@@ -33,10 +35,6 @@ class ProblemRow(TypedDict):
     tasks: list[str]
     line: int | None
     column: int | None
-
-
-class RunIsOver(CeleriacError):
-    """Run {run_id} has ended as {state}."""
 
 
 STATUS_OF: Mapping[type[CeleriacError], tuple[HTTPStatus, str]] = {
@@ -75,7 +73,7 @@ STATUS_OF: Mapping[type[CeleriacError], tuple[HTTPStatus, str]] = {
     core.NoSchedule: (HTTPStatus.NOT_FOUND, "no_schedule"),
     core.BadSignature: (HTTPStatus.UNAUTHORIZED, "authentication_failed"),
     core.StaleSignature: (HTTPStatus.UNAUTHORIZED, "authentication_failed"),
-    RunIsOver: (HTTPStatus.CONFLICT, "run_is_over"),
+    core.RunIsOver: (HTTPStatus.CONFLICT, "run_is_over"),
 }
 
 
@@ -126,17 +124,17 @@ def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponseBase:
             return _engine(plain, error)
         case exceptions.ValidationError():
             found = tuple(_flat(error.detail, ""))
-            return problem(plain, error.status_code, "invalid", "The request is not valid.", problems=found)
+            return problem(plain, error.status_code, "invalid", _("The request is not valid."), problems=found)
         case exceptions.APIException():
             return _of_drf(plain, error)
         case Http404():
-            return problem(plain, HTTPStatus.NOT_FOUND, "not_found", "There is nothing here.")
+            return problem(plain, HTTPStatus.NOT_FOUND, "not_found", _("There is nothing here."))
         case PermissionDenied():
-            return problem(plain, HTTPStatus.FORBIDDEN, "permission_denied", "You may not do this.")
+            return problem(plain, HTTPStatus.FORBIDDEN, "permission_denied", _("You may not do this."))
         case RequestDataTooBig():
-            return problem(plain, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "The request is too large.")
+            return problem(plain, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", _("The request is too large."))
         case SuspiciousOperation() | UnreadablePostError():
-            return problem(plain, HTTPStatus.BAD_REQUEST, "bad_request", "The request cannot be read.")
+            return problem(plain, HTTPStatus.BAD_REQUEST, "bad_request", _("The request cannot be read."))
         case OperationalError() | InterfaceError():
             log.warning("database: %s", str(error).strip())
             return _away(plain)
@@ -149,7 +147,7 @@ def _engine(request: HttpRequest | None, error: CeleriacError) -> JsonResponse:
         (answer for kind, answer in STATUS_OF.items() if isinstance(error, kind)),
         (HTTPStatus.UNPROCESSABLE_ENTITY, "refused"),
     )
-    return problem(request, status, code, str(error), problems=getattr(error, "problems", ()))
+    return problem(request, status, code, phrases.error(error), problems=getattr(error, "problems", ()))
 
 
 def _of_drf(request: HttpRequest | None, error: exceptions.APIException) -> JsonResponse:
@@ -168,7 +166,7 @@ def _away(request: HttpRequest | None) -> JsonResponse:
         request,
         HTTPStatus.SERVICE_UNAVAILABLE,
         "database_unavailable",
-        "The database cannot be reached; try again.",
+        _("The database cannot be reached; try again."),
         headers={"Retry-After": RETRY_AFTER_SECONDS},
     )
 
@@ -181,7 +179,7 @@ def _unforeseen(request: HttpRequest | None, error: Exception, context: Mapping[
         request,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",
-        "Something went wrong; the server's log says what.",
+        _("Something went wrong; the server's log says what."),
     )
 
 
@@ -205,14 +203,14 @@ def _is_ours(request: HttpRequest) -> bool:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Django's handler400: for errors before a view is reached, such as a host that is not allowed."""
     if _is_ours(request):
-        return problem(request, HTTPStatus.BAD_REQUEST, "bad_request", "The request cannot be understood.")
+        return problem(request, HTTPStatus.BAD_REQUEST, "bad_request", _("The request cannot be understood."))
     return defaults.bad_request(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Django's handler404."""
     if _is_ours(request):
-        return problem(request, HTTPStatus.NOT_FOUND, "not_found", "There is nothing here.")
+        return problem(request, HTTPStatus.NOT_FOUND, "not_found", _("There is nothing here."))
     return defaults.page_not_found(request, exception)
 
 
@@ -223,6 +221,6 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
             request,
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal_error",
-            "Something went wrong; the server's log says what.",
+            _("Something went wrong; the server's log says what."),
         )
     return defaults.server_error(request)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
@@ -93,7 +94,7 @@ class TooManyStreams(APIException):
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_code = "too_many_streams"
-    default_detail = "Too many event streams are open here: ask without a stream, or try again."
+    default_detail = _("Too many event streams are open here: ask without a stream, or try again.")
     wait = 30
 
 

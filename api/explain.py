@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from api.base import Resource
 from api.fields import UtcDateTimeField
 from api.tasks import TaskQuery
+from workflows.engine import phrases
 from workflows.engine.explain import Explanation, Verdict, explain_run, explain_task
 from workflows.models import DagRun
 
@@ -28,7 +29,10 @@ class GateSerializer(serializers.Serializer[Any]):
 
 
 class ExplanationSerializer(serializers.Serializer[Any]):
-    """Every gate in order; `says` is the answer in one sentence, that of the gate `blocked_by`."""
+    """Every gate in order; `says` is the answer in one sentence, that of the gate `blocked_by`.
+
+    Sentences are in the language that the request asks for.
+    """
 
     run_id = serializers.IntegerField()
     task_id = serializers.CharField(help_text="Empty for the run itself.")
@@ -65,5 +69,6 @@ class ExplainResource(Resource[DagRun]):
 
 def _answer(found: Explanation) -> Response:
     blocked = found.blocked
-    data = {**asdict(found), "says": found.says, "blocked_by": blocked.name if blocked else None}
+    data = {**asdict(found), "says": phrases.said(found.says), "blocked_by": blocked.name if blocked else None}
+    data["gates"] = [{**gate, "says": phrases.said(gate["says"])} for gate in data["gates"]]
     return Response(ExplanationSerializer(data).data)

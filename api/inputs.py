@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -14,6 +15,7 @@ from rest_framework.viewsets import ViewSet
 from api.closed import Closed
 from api.logs import AttemptQuery
 from api.tasks import execution
+from workflows.engine import phrases
 from workflows.engine.inputs import inputs_of
 
 
@@ -44,4 +46,4 @@ class InputsResource(Closed, ViewSet):
         asked = AttemptQuery.of(request)
         task = execution(run_id, task_id, asked["map_index"], "output")
         found = inputs_of(task, asked.get("attempt", max(1, task.attempt)))
-        return Response(InputsSerializer(found).data)
+        return Response(InputsSerializer(replace(found, problem=phrases.said(found.problem))).data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -17,7 +18,7 @@ from api.fields import MAX_INT, Query, UtcDateTimeField
 from api.runs import RunDetailSerializer, found_run
 from workflows.core.errors import UnknownDag
 from workflows.core.states import RunState, TaskState
-from workflows.engine import pictures
+from workflows.engine import phrases, pictures
 from workflows.models import Dag, DagRun
 
 _TASK_STATES = [(state.value, state.value.replace("_", " ")) for state in TaskState]
@@ -122,7 +123,9 @@ class PictureResource(Closed, ViewSet):
         run = found_run(run_id)
         picture = pictures.run_picture(run_id, run.version_id)
         # Read again: what the picture shows of the tasks shall not be ahead of the run.
-        data = {"run": found_run(run_id), "tasks": picture.tasks, "cursor": picture.cursor, "now": picture.now}
+        told = {text: phrases.said(text) for text in {task.message for task in picture.tasks}}
+        tasks = [replace(task, message=told[task.message]) for task in picture.tasks]
+        data = {"run": found_run(run_id), "tasks": tasks, "cursor": picture.cursor, "now": picture.now}
         return Response(SnapshotSerializer(data).data)
 
     @extend_schema(operation_id="runs_estimate", responses=EstimateSerializer)

@@ -15,12 +15,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.base import HEAVY, Resource, heavy, user_of
-from api.errors import RunIsOver
 from api.fields import Record, UtcDateTimeField, values_of
 from api.filters import MomentFilter
 from api.pagination import Keyset
 from api.versions import one_version
-from workflows.core.errors import IdempotencyConflict, UnknownRun
+from workflows.core.errors import IdempotencyConflict, RunIsOver, UnknownRun
 from workflows.core.states import RunState
 from workflows.engine import control, deletion, launch, queries
 from workflows.models import DagRun

@@ -21,7 +21,7 @@ from workflows.admin.bases import BigTableAdmin, link_to, may, moment
 from workflows.admin.filters import OpenFilter
 from workflows.core.errors import CeleriacError
 from workflows.core.states import TaskState
-from workflows.engine import approvals, plans
+from workflows.engine import approvals, phrases, plans
 from workflows.models import Approval, TaskExecution
 
 _ABOVE_SHOWN = 20
@@ -127,7 +127,7 @@ class ApprovalAdmin(BigTableAdmin[Approval]):
         try:
             approvals.answer(row.pk, user, approved=approved, comment=comment)
         except CeleriacError as error:
-            self.message_user(request, show.error(error), messages.ERROR)
+            self.message_user(request, phrases.error(error), messages.ERROR)
             return HttpResponseRedirect(reverse("admin:index"))
         self.log_change(request, row, "approved" if approved else "rejected")
         self.message_user(request, _("Approved.") if approved else _("Rejected."), messages.SUCCESS)

@@ -14,12 +14,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from workflows.admin import show
 from workflows.admin.bases import may
 from workflows.admin.launching import LaunchForm
 from workflows.core.durations import parse_duration
 from workflows.core.errors import CeleriacError
-from workflows.engine import backfill
+from workflows.engine import backfill, phrases
 from workflows.engine.backfill import Preview, Wanted
 from workflows.engine.backfill.dates import dag_of, zone_of
 from workflows.models import Backfill, Dag
@@ -82,7 +81,7 @@ def page(admin: DagAdmin, request: HttpRequest, dag: Dag) -> HttpResponse:
                 return _started(admin, request, wanted)
             shown = backfill.preview(wanted)
         except CeleriacError as error:
-            form.add_error(None, show.error(error))
+            form.add_error(None, phrases.error(error))
     context = admin.page_context(request, title=_("Backfill %s") % dag.dag_id, dag=dag, form=form, shown=shown)
     return TemplateResponse(request, "workflows/admin/backfill_start.html", context)
 

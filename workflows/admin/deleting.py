@@ -12,10 +12,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from workflows.admin import show
 from workflows.admin.bases import may
 from workflows.core.errors import CeleriacError
-from workflows.engine import deletion
+from workflows.engine import deletion, phrases
 from workflows.models import Dag
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def delete(admin: DagAdmin, request: HttpRequest, dag: Dag) -> HttpResponse:
         try:
             deletion.delete_dag(dag.dag_id, cancel_runs=may_cancel and "cancel_runs" in request.POST, by=by)
         except CeleriacError as error:
-            admin.message_user(request, show.error(error), messages.ERROR)
+            admin.message_user(request, phrases.error(error), messages.ERROR)
         else:
             admin.log_change(request, dag, "deleted")
             admin.message_user(request, _("Deleted; it can be restored until it is pruned."), messages.SUCCESS)

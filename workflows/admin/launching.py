@@ -23,7 +23,7 @@ from workflows.admin import show
 from workflows.admin.bases import may, refill
 from workflows.admin.values_form import ValuesForm
 from workflows.core.errors import BadParams, CeleriacError, IdempotencyConflict
-from workflows.engine import launch, plans
+from workflows.engine import launch, phrases, plans
 from workflows.models import Dag, DagRun, DagVersion
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def page(admin: DagAdmin, request: HttpRequest, dag: Dag) -> HttpResponse:
     try:
         version = launch.current_version(dag.dag_id)
     except CeleriacError as error:
-        admin.message_user(request, show.error(error), messages.ERROR)
+        admin.message_user(request, phrases.error(error), messages.ERROR)
         return HttpResponseRedirect(reverse("admin:workflows_dag_change", args=[dag.pk]))
     specs = plans.params_of(version.pk)
     form = LaunchForm(request.POST or None, initial={"ticket": uuid4()})
@@ -144,5 +144,5 @@ def _launch(request: HttpRequest, form: LaunchForm, values: ValuesForm, version:
         form.add_error(None, _("This form has started run %d already. Send it again to start another.") % run_id)
         refill(form, request, ticket=uuid4())
     except CeleriacError as error:
-        form.add_error(None, show.error(error))
+        form.add_error(None, phrases.error(error))
     return None

@@ -20,7 +20,6 @@ from django.utils.translation import gettext_lazy as _
 
 from workflows.conf import conf
 from workflows.core.diff import Difference
-from workflows.core.errors import CeleriacError, text_of
 from workflows.core.spec import ScheduleSpec
 from workflows.core.states import TaskState
 from workflows.models import Node, words
@@ -95,15 +94,6 @@ def icon(name: str) -> SafeString:
 def reason(word: str) -> str:
     """A word of the reason vocabulary, as it is read."""
     return str(words.of(word))
-
-
-def error(raised: CeleriacError) -> str:
-    """What an error says, in the reader's language."""
-    said = gettext(text_of(type(raised)))
-    try:
-        return said.format(**raised.facts)
-    except (KeyError, ValueError):  # a class that says it in its own way
-        return str(raised)
 
 
 def schedule(spec: ScheduleSpec) -> str:

@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from workflows.admin import show
 from workflows.core.errors import CeleriacError
 from workflows.core.states import TaskState
-from workflows.engine import plans, surgery
+from workflows.engine import phrases, plans, surgery
 from workflows.engine.surgery import Touched
 from workflows.models import DagRun
 
@@ -241,7 +241,7 @@ def _operate(cut: Cut, run: DagRun, asked: Asked, by: str, *, preview: bool) -> 
     try:
         return Plan(run=run, badge=badge, touched=cut.operate(run.pk, asked, by, preview))
     except CeleriacError as error:
-        return Plan(run=run, badge=badge, touched=None, refusal=show.error(error))
+        return Plan(run=run, badge=badge, touched=None, refusal=phrases.error(error))
 
 
 def _tell(admin: DagRunAdmin, request: HttpRequest, cut: Cut, plans: Sequence[Plan]) -> None:

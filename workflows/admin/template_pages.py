@@ -24,7 +24,7 @@ from workflows.core.errors import CeleriacError, InvalidDocument, Problem
 from workflows.core.naming import shown
 from workflows.core.spec import ParamSpec
 from workflows.core.template import Template
-from workflows.engine import templates
+from workflows.engine import phrases, templates
 from workflows.models import Dag, DagTemplate
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _published(
     try:
         version = templates.generate(row.name, values.given(), dag_id=draft.dag_id, adopt=adopt, user=_user(request))
     except CeleriacError as error:  # the template or the DAG changed since the line above
-        target.add_error(None, show.error(error))
+        target.add_error(None, phrases.error(error))
         return None
     text = _("%(dag)s is published: version %(number)d.") % {"dag": version.dag.dag_id, "number": version.number}
     admin.message_user(request, text, messages.SUCCESS)

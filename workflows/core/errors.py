@@ -115,6 +115,10 @@ class UnknownRun(CeleriacError):
     """There is no run {run_id}."""
 
 
+class RunIsOver(CeleriacError):
+    """Run {run_id} has ended as {state}."""
+
+
 class UnknownTask(CeleriacError):
     """Run {run_id} has no task {task_id!r}."""
 

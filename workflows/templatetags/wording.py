@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django import template
 
-from workflows.admin import phrases, show
+from workflows.admin import show
+from workflows.engine import phrases
 
 register = template.Library()
 register.filter("said", phrases.said)

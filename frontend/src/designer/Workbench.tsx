@@ -3,7 +3,7 @@ import { lazy, type ReactNode, Suspense, useCallback, useEffect, useMemo, useRef
 import { t } from "../lib/i18n";
 import { edgeOf } from "../graph/types";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
-import { wordsOf } from "../ui/ErrorNote";
+import { errorWords } from "../ui/ErrorNote";
 import { Spinner } from "../ui/Spinner";
 import { addTask, arrangeAll } from "./actions";
 import { readAddress, useAddress } from "./address";
@@ -79,7 +79,7 @@ export function Workbench(props: Props) {
   }, []);
   useEffect(() => {
     if (!incomparable) return;
-    say(wordsOf(incomparable));
+    say(errorWords(incomparable));
     setCompare(null);
   }, [incomparable, say]);
 
@@ -113,7 +113,7 @@ export function Workbench(props: Props) {
           state.placed(state.positions);
           say(t("designer.layout_saved"));
         },
-        (problem: unknown) => say(wordsOf(problem)),
+        (problem: unknown) => say(errorWords(problem)),
       );
     }
   }, [dag, say]);

@@ -1,5 +1,6 @@
 /** The HTTP API, typed by its own schema: session cookie, CSRF header, errors as problem documents. */
 
+import { locale } from "./i18n";
 import type { paths } from "./schema";
 
 type Method = "get" | "post" | "put" | "patch" | "delete";
@@ -77,7 +78,7 @@ export async function errorOf(response: Response): Promise<ApiError> {
 
 /** Send a request to the API; throws ApiError for any answer that is not 2xx, and for no answer at all (status 0). */
 export async function send(method: Method, path: string, options: Options<unknown> = {}): Promise<Response> {
-  const headers: Record<string, string> = { Accept: "application/json", ...options.headers };
+  const headers: Record<string, string> = { Accept: "application/json", "Accept-Language": locale(), ...options.headers };
   if (options.body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "get") headers["X-CSRFToken"] = csrfToken();
   const response = await fetch(address(path, options), {

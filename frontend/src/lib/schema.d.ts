@@ -1672,7 +1672,11 @@ export interface components {
             /** @description Upper bound of the largest message of all. */
             largest_message: number;
         };
-        /** @description Every gate in order; `says` is the answer in one sentence, that of the gate `blocked_by`. */
+        /**
+         * @description Every gate in order; `says` is the answer in one sentence, that of the gate `blocked_by`.
+         *
+         *     Sentences are in the language that the request asks for.
+         */
         Explanation: {
             run_id: number;
             /** @description Empty for the run itself. */

@@ -4,7 +4,7 @@ import { Button } from "./Button";
 import { Icon } from "./Icon";
 
 /** What went wrong in the reader's language where the code is known, else as the server says it. */
-export function wordsOf(error: unknown): string {
+export function errorWords(error: unknown): string {
   if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
   const key = `error.${error.code}`;
   return hasWords(key) ? t(key) : error.message;
@@ -15,7 +15,7 @@ export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => 
   return (
     <div className="ui-error" role="alert">
       <Icon name="triangle-alert" />
-      <span>{wordsOf(error)}</span>
+      <span>{errorWords(error)}</span>
       {onRetry && <Button label={t("ui.retry")} onClick={onRetry} />}
     </div>
   );

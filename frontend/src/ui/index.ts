@@ -4,7 +4,7 @@ export { Badge } from "./Badge";
 export { Button } from "./Button";
 export { Dialog } from "./Dialog";
 export { ErrorBoundary } from "./ErrorBoundary";
-export { ErrorNote, wordsOf } from "./ErrorNote";
+export { ErrorNote } from "./ErrorNote";
 export { describedBy, Field } from "./Field";
 export { Icon } from "./Icon";
 export { Panel } from "./Panel";

@@ -14,9 +14,10 @@ from django.utils import translation
 from tests.integration.admin.conftest import Story
 from tests.support import catalogue
 from tests.support.servers import ROOT
-from workflows.admin import phrases, show
+from workflows.admin import show
 from workflows.core.errors import BadPool, UnknownRun
 from workflows.core.states import Reason, TaskState
+from workflows.engine import phrases
 from workflows.engine.explain import explain_run, explain_task
 from workflows.models import words
 
@@ -89,8 +90,8 @@ def test_every_code_of_a_problem_is_explained() -> None:
 
 def test_errors_and_durations_are_told_in_chinese() -> None:
     with translation.override("zh-hans"):
-        assert show.error(UnknownRun(run_id=7)) == "没有运行 7。"
-        assert show.error(BadPool(name="x", why="no")) == "资源池 'x' 的设置无效：no"
+        assert phrases.error(UnknownRun(run_id=7)) == "没有运行 7。"
+        assert phrases.error(BadPool(name="x", why="no")) == "资源池 'x' 的设置无效：no"
         assert [show.seconds(each) for each in (4.0, 75, 7300, 200_000)] == [
             "4.0 秒",
             "1 分 15 秒",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import translation
 from rest_framework.test import APIClient
 
+from api.errors import STATUS_OF
+from workflows.core.errors import text_of
 from workflows.engine.launch import launch
 from workflows.models import DagVersion
 
@@ -57,3 +61,20 @@ def test_it_needs_the_permission_to_see_tasks(client_of: Any, version: DagVersio
     run = launch("sales", on_commit=True).pk
     assert client_of("view_dagrun").get(f"/api/v1/runs/{run}/explain").status_code == 403
     assert client_of("view_dagrun").get(f"/api/v1/runs/{run}/tasks/clean/explain").status_code == 403
+
+
+def test_it_is_told_in_the_language_that_is_asked_for(author: APIClient, version: DagVersion) -> None:
+    run = launch("sales", on_commit=True).pk
+    chinese = {"HTTP_ACCEPT_LANGUAGE": "zh-Hans"}
+    answer = author.get(f"/api/v1/runs/{run}/tasks/clean/explain", **chinese).json()
+    sentences = [answer["says"], *(gate["says"] for gate in answer["gates"] if gate["verdict"] != "not_reached")]
+    assert [text for text in sentences if not re.search(r"[\u4e00-\u9fff]", text)] == []
+    refused = author.get("/api/v1/runs/999/explain", **chinese).json()
+    assert (refused["code"], refused["detail"]) == ("unknown_run", "没有运行 999。")
+    assert author.get("/api/v1/nowhere", **chinese).json()["detail"] == "这里什么也没有。"
+
+
+def test_every_refusal_has_words_in_chinese() -> None:
+    with translation.override("zh-hans"):
+        said = {kind: translation.gettext(text_of(kind)) for kind in STATUS_OF}
+    assert [kind.__name__ for kind, text in said.items() if not re.search(r"[\u4e00-\u9fff]", text)] == []

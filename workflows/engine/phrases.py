@@ -16,6 +16,7 @@ from functools import cache
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_noop as _
 
+from workflows.core.errors import CeleriacError, text_of
 from workflows.models import words
 
 GATES = {
@@ -117,6 +118,12 @@ PATTERNS = (
     _("the run succeeded at {at}"),
     _("the run ended as {state} at {at}: {names} failed"),
     _("the run ended as {state} at {at}"),
+    _("each of its items has inputs of its own"),
+    _("the plan of this version is of another release"),
+    _("did not end within its timeout of {seconds} s"),
+    _("the parameters could not be made ready: {rest}"),
+    _("the outcome could not be written: {rest}"),
+    _("{name} cannot be rendered: {rest}"),
     _("{rest}, and the reconciler is about to see it"),
     _("{rest}, and no reconciler is there to see it ({why}): start `manage.py reconcile --forever`"),
 )  # fmt: skip
@@ -177,6 +184,16 @@ def said(sentence: str) -> str:
         if found := regex.fullmatch(sentence):
             return gettext(pattern).format(**{name: _part(name, text) for name, text in found.groupdict().items()})
     return sentence
+
+
+def error(raised: CeleriacError) -> str:
+    """What an error says, in the reader's language."""
+    if _english():
+        return str(raised)
+    try:
+        return gettext(text_of(type(raised))).format(**raised.facts)
+    except (KeyError, ValueError):  # a class that says it in its own way
+        return str(raised)
 
 
 def gate(name: str) -> str:
