@@ -378,6 +378,11 @@ def test_a_text_with_another_comment_is_a_draft_and_no_version(visits: Visits) -
     page.get_by_text("Nothing was stored: version 1 says the same").wait_for()
     page.locator('[data-testid="standing"]').get_by_text("not saved").wait_for()
     assert DagVersion.objects.get().source == SOURCE
+    page.reload()
+    page.get_by_text("Your unsaved draft").wait_for()
+    eventually(lambda: "in other words" in text.input_value())
+    page.get_by_role("button", name="Discard the draft").click()
+    eventually(lambda: text.input_value() == SOURCE)
 
 
 def test_a_new_dag_begins_with_a_template(visits: Visits) -> None:

@@ -125,7 +125,7 @@ export function Workbench(props: Props) {
   useShortcuts(shortcuts);
 
   const saved = (id: string, number: number, stored: Stored) => {
-    drafts.forget(dag);
+    if (stored !== "text") drafts.forget(dag);
     setDag(id);
     setDialog(null);
     if (stored === "text") say(t("designer.text_not_stored", { number }), { label: t("designer.discard"), run: discard });
