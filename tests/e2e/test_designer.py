@@ -273,6 +273,20 @@ def test_list_graph_and_text_are_one_draft(visits: Visits) -> None:
     assert version(2).content_hash == formats.content_hash(formats.load(more).data)
 
 
+def test_numbers_are_typed_as_they_are_written(visits: Visits) -> None:
+    visit = visits()
+    publish.publish(SOURCE)
+    page = visit.log_in("root")
+    open_designer(page)
+    page.locator('[data-task="first"]').click()
+    page.get_by_text("When and where").click()
+    priority = page.get_by_label("Priority", exact=True)
+    priority.press_sequentially("1.5")
+    assert priority.input_value() == "1.5"
+    priority.press("Tab")
+    assert priority.input_value() == "1.5"
+
+
 def test_text_that_cannot_be_read_is_written_over_by_nothing(visits: Visits) -> None:
     visit = visits()
     publish.publish(SOURCE)

@@ -3,7 +3,7 @@ import { useEffect, useId, useMemo, useState } from "react";
 import type { Problem } from "../lib/api";
 import { t } from "../lib/i18n";
 import { Button } from "../ui/Button";
-import { Field } from "../ui/Field";
+import { ariaOf, Field } from "../ui/Field";
 import { Icon } from "../ui/Icon";
 import { editTask, remove, renameTask } from "./actions";
 import { CHOOSERS } from "./choices";
@@ -130,13 +130,15 @@ function IdField({ id, disabled, problems }: { id: string; disabled: boolean; pr
     setTyped(id);
     setRefused(false);
   }, [id]);
+  const wrong = refused ? [t("designer.bad_id")] : problems;
   const apply = () => setRefused(!renameTask(id, typed.trim()));
   return (
-    <Field id={name} label={t("field.id")} problems={refused ? [t("designer.bad_id")] : problems} required>
+    <Field id={name} label={t("field.id")} problems={wrong} required>
       <input
         id={name}
         className="ui-input ui-mono"
         disabled={disabled}
+        {...ariaOf(name, { problems: wrong, required: true })}
         value={typed}
         spellCheck={false}
         onChange={(event) => setTyped(event.target.value)}

@@ -5,7 +5,7 @@ export { Button } from "./Button";
 export { Dialog } from "./Dialog";
 export { ErrorBoundary } from "./ErrorBoundary";
 export { ErrorNote } from "./ErrorNote";
-export { describedBy, Field } from "./Field";
+export { ariaOf, Field } from "./Field";
 export { Icon } from "./Icon";
 export { Panel } from "./Panel";
 export { Spinner } from "./Spinner";

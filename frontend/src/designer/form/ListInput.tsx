@@ -5,11 +5,11 @@ import type { ControlProps } from "./SchemaField";
 import { textOf } from "./schema";
 
 /** A list of texts, one input for each. */
-export function ListInput({ id, value, onChange, describedBy, disabled }: ControlProps) {
+export function ListInput({ id, value, onChange, disabled }: ControlProps) {
   const items: Json[] = Array.isArray(value) ? value : [];
   const put = (next: Json[]) => onChange(next.length ? next : undefined);
   return (
-    <div className="form-rows" aria-describedby={describedBy}>
+    <div className="form-rows">
       {items.map((item, at) => (
         <div className="form-row" key={at}>
           <input

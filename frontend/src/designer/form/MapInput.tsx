@@ -9,7 +9,7 @@ import { scalarOf, scalarText } from "./schema";
 type Row = [key: string, text: string];
 
 /** Names with their values. A name that is being typed, or is there twice, is kept in the form until it can be used. */
-export function MapInput({ id, value, onChange, shape, describedBy, disabled }: ControlProps) {
+export function MapInput({ id, value, onChange, shape, disabled }: ControlProps) {
   const given: Fields = isFields(value) ? value : {};
   const texts = typeof shape.schema.additionalProperties === "object" && shape.schema.additionalProperties.type === "string";
   const write = (each: Json) => (texts && typeof each === "string" ? each : scalarText(each));
@@ -23,7 +23,7 @@ export function MapInput({ id, value, onChange, shape, describedBy, disabled }: 
   };
   const change = (at: number, row: Row) => put(current.map((each, index) => (index === at ? row : each)));
   return (
-    <div className="form-rows" aria-describedby={describedBy}>
+    <div className="form-rows">
       {current.map(([key, text], at) => (
         <div className="form-row" key={at}>
           <input id={at === 0 ? id : undefined} className="ui-input" disabled={disabled} value={key} aria-label={t("form.name")} placeholder={t("form.name")} onChange={(event) => change(at, [event.target.value, text])} />

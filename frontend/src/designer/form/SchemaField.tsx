@@ -1,7 +1,7 @@
-import { useId } from "react";
+import { useId, useState } from "react";
 
 import { hasWords, said, t } from "../../lib/i18n";
-import { describedBy, Field } from "../../ui/Field";
+import { Field, ariaOf } from "../../ui/Field";
 import { type Fields, isFields, type Json } from "../document";
 import { JsonInput } from "./JsonInput";
 import { ListInput } from "./ListInput";
@@ -27,7 +27,7 @@ export interface ControlProps {
   value: Json | undefined;
   onChange: (value: Json | undefined) => void;
   shape: Shape;
-  describedBy?: string;
+  aria: ReturnType<typeof ariaOf>;
   disabled?: boolean;
 }
 
@@ -40,9 +40,9 @@ export function SchemaField(props: Props) {
   const label = hasWords(`field.${name}`) ? t(`field.${name}`) : said(shape.title);
   const problems = problemsAt(path);
   if (shape.kind === "object") return <Nested {...props} label={label} shape={shape} />;
-  const control = { id, value, onChange: props.onChange, shape, describedBy: describedBy(id, shape.hint, problems), disabled: props.disabled };
+  const control = { id, value, onChange: props.onChange, shape, aria: ariaOf(id, { hint: shape.hint, problems, required }), disabled: props.disabled };
   return (
-    <Field id={id} label={label} hint={shape.hint} problems={problems} required={required}>
+    <Field id={id} label={label} hint={shape.hint} problems={problems} required={required} group={shape.kind === "list" || shape.kind === "map"}>
       <Control {...control} />
     </Field>
   );
@@ -71,7 +71,7 @@ function Nested({ schema: _, shape, label, value, root, path, problemsAt, onChan
 
 function Control(props: ControlProps) {
   const { id, value, onChange, shape, disabled } = props;
-  const common = { id, disabled, className: "ui-input", "aria-describedby": props.describedBy };
+  const common = { id, disabled, className: "ui-input", ...props.aria };
   const example = textOf(shape.schema.examples?.[0]);
   switch (shape.kind) {
     case "choice":
@@ -102,17 +102,36 @@ function Control(props: ControlProps) {
     case "any":
       return <JsonInput {...props} />;
     case "number":
-      return (
-        <input {...common} inputMode="decimal" value={textOf(value)} placeholder={placeholderOf(shape) || example} onChange={(event) => onChange(numberOf(event.target.value))} />
-      );
+      return <NumberControl {...props} placeholder={placeholderOf(shape) || example} />;
     default:
       return <TextControl {...props} placeholder={placeholderOf(shape) || example} />;
   }
 }
 
+/** What is typed stays while it is typed: "1." is 1 already, and is not done yet. */
+function NumberControl({ id, value, onChange, aria, disabled, placeholder }: ControlProps & { placeholder: string }) {
+  const [typed, setTyped] = useState<string | null>(null);
+  return (
+    <input
+      id={id}
+      disabled={disabled}
+      className="ui-input"
+      {...aria}
+      inputMode="decimal"
+      value={typed ?? textOf(value)}
+      placeholder={placeholder}
+      onChange={(event) => {
+        setTyped(event.target.value);
+        onChange(numberOf(event.target.value));
+      }}
+      onBlur={() => setTyped(null)}
+    />
+  );
+}
+
 const INPUT_TYPES: Record<string, string> = { date: "date", "date-time": "text", time: "time", email: "email", uri: "url" };
 
-function TextControl({ id, value, onChange, shape, disabled, describedBy: described, placeholder }: ControlProps & { placeholder: string }) {
+function TextControl({ id, value, onChange, shape, disabled, aria, placeholder }: ControlProps & { placeholder: string }) {
   const text = textOf(value);
   const type = text.includes("{{") ? "text" : (INPUT_TYPES[shape.schema.format ?? ""] ?? "text");
   return (
@@ -120,7 +139,7 @@ function TextControl({ id, value, onChange, shape, disabled, describedBy: descri
       id={id}
       disabled={disabled}
       className="ui-input"
-      aria-describedby={described}
+      {...aria}
       type={type}
       spellCheck={false}
       value={text}

@@ -135,6 +135,21 @@ export function scalarOf(text: string): Json {
   }
 }
 
+/** What was typed for any value: JSON, or a text with an expression; null for what is neither yet. */
+export function jsonOf(text: string): { value: Json | undefined } | null {
+  if (text.trim() === "") return { value: undefined };
+  try {
+    return { value: JSON.parse(text) as Json };
+  } catch {
+    return /^\s*[[{"](?!\{|%)/.test(text) ? null : { value: text };
+  }
+}
+
+/** Any value as it is typed: a text that would be read as something else is quoted. */
+export function jsonText(value: Json | undefined): string {
+  return typeof value === "string" && jsonOf(value)?.value !== value ? JSON.stringify(value) : textOf(value);
+}
+
 /** A value as it is typed. */
 export function textOf(value: Json | undefined): string {
   if (value === undefined || value === null) return "";
