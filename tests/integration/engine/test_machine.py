@@ -111,8 +111,12 @@ class Machine(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 10**6), limit=st.sampled_from([None, None, 1, 2]))
     def launch(self, seed: int, limit: int | None) -> None:
         tasks = scripted(random.Random(seed), most=TASKS)
-        config = {"config": {"max_parallel_tasks": limit}} if limit else {}
-        version = publish(document(f"machine_{next(self.names)}", tasks) | config)
+        name = f"machine_{next(self.names)}"
+        # A second version of the same graph, with another limit: operators move runs between the two.
+        version, _ = (
+            publish(document(name, tasks) | {"config": {"max_parallel_tasks": most}})
+            for most in (limit, 3 - (limit or 0))
+        )
         self.world.scripts[launch(version).pk] = {task.id: task for task in tasks}
 
     def run_of(self, choice: int) -> int:
@@ -137,22 +141,27 @@ class Machine(RuleBasedStateMachine):
         control.resume_run(self.run_of(choice))
 
     @precondition(lambda self: self.world.scripts)
-    @rule(choice=st.integers(0, 3), task=st.integers(0, TASKS - 1), how=st.sampled_from(["retry", "clear", "mark"]))
-    def operate(self, choice: int, task: int, how: str) -> None:
+    @rule(
+        choice=st.integers(0, 3),
+        task=st.integers(0, TASKS - 1),
+        how=st.sampled_from(["retry", "clear", "mark"]),
+        version=st.sampled_from([None, 1, 2]),
+    )
+    def operate(self, choice: int, task: int, how: str, version: int | None) -> None:
         """A cleared task does again what its script says, so that the oracle's word stands; a mark changes it."""
         run = self.run_of(choice)
         ids = sorted(self.world.scripts[run])
         task_id = ids[task % len(ids)]
         try:
             if how == "retry":
-                surgery.retry_failed(run)
+                surgery.retry_failed(run, version=version)
             elif how == "clear":
-                surgery.clear(run, [task_id])
+                surgery.clear(run, [task_id], version=version)
             else:
                 surgery.mark(run, [task_id], by_hand(task))
                 self.world.touched.add(run)
         except CeleriacError:
-            return  # nothing to do, or tasks at work
+            return  # nothing to do, tasks at work, or not over
 
     # The broker
 
