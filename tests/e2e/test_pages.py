@@ -30,7 +30,7 @@ _LOOKED_INTO = ("en-light", "zh-dark")  # both languages and both themes
 # What the front end draws is there: it has begun, and nothing is awaited.
 _DRAWN = """() => {
   const app = document.getElementById("celeriac-app");
-  return !app || (app.childElementCount > 0 && !app.querySelector(".ui-spinner"));
+  return !app || (app.childElementCount > 0 && !app.querySelector(".ui-spinner, [data-checked=false]"));
 }"""
 
 
@@ -82,7 +82,7 @@ def _rows(admin: Callable[..., str]) -> Iterator[tuple[str, str]]:
         yield name, admin(f"workflows_{view}", pk)
     run, designer = admin("workflows_dagrun_change", failed.pk), admin("workflows_dag_designer", version.dag_id)
     yield "run-task", f"{run}?task=check"
-    for tab in ("gantt", "grid", "compare", "details"):
+    for tab in ("gantt", "grid", "compare", "table"):
         yield f"run-{tab}", f"{run}?view={tab}"
     yield "designer-task", f"{designer}?task=check"
     for tab in ("list", "text"):

@@ -2,7 +2,7 @@
 
 import {
   applyNodeChanges, Background, BackgroundVariant, type Connection, ConnectionMode, type Edge, type EdgeChange, type FinalConnectionState, MiniMap, type NodeChange,
-  ReactFlow, ReactFlowProvider, useReactFlow, useStore, useStoreApi,
+  ReactFlow, ReactFlowProvider, type ReactFlowState, useReactFlow, useStore, useStoreApi,
 } from "@xyflow/react";
 import "@xyflow/react/dist/style.css";
 import { type DragEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
@@ -56,11 +56,17 @@ export function Graph(props: GraphProps) {
 }
 
 const NONE: readonly string[] = [];
+const SMALL = 0.75; // below this zoom words are drawn larger, and fewer
+
+function isSmall(state: ReactFlowState): boolean {
+  return state.transform[2] < SMALL;
+}
 
 function Canvas(props: GraphProps) {
   const { nodes, edges, selected = NONE, editable = false, onSelect, onMove, onDelete } = props;
   const chosen = useMemo(() => new Set(selected), [selected]);
   const [flow, setFlow] = useState<TaskFlowNode[]>(() => mergedNodes(nodes, [], chosen));
+  const small = useStore(isSmall);
   const latest = useRef(selected);
   latest.current = selected;
   useEffect(() => setFlow((before) => mergedNodes(nodes, before, chosen)), [nodes, chosen]);
@@ -96,7 +102,7 @@ function Canvas(props: GraphProps) {
     [choose, onMove],
   );
   return (
-    <div className="graph" data-testid="graph">
+    <div className={small ? "graph is-small" : "graph"} data-testid="graph">
       <ReactFlow
         nodes={flow}
         edges={lines}
