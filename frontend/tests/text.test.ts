@@ -6,7 +6,7 @@ import { withoutTasks } from "../src/designer/edges";
 import { renamed } from "../src/designer/rename";
 import { patched } from "../src/designer/text";
 
-const READ = { merge: true, stringKeys: true } as const;
+const READ = { merge: true, stringKeys: true, uniqueKeys: false } as const;
 const comments = (text: string) => text.match(/# .*/g) ?? [];
 
 /** With one space before each comment: a line that changed may lose the author's. */
@@ -171,6 +171,17 @@ describe("anchors and merges", () => {
     expect(parse(text, READ)).toEqual(without);
     expect(comments(text)).toContain("# b");
   });
+});
+
+it("takes more than one merge in a mapping, as the server does", async () => {
+  const text = "id: x\nsome: &a {pool: p}\nmore: &b {retry: 3}\ntasks:\n  t:\n    <<: *a  # first\n    <<: *b\n    type: shell\n";
+  expect(close(await after(text, (doc) => withTask(doc, "t", (fields) => ({ ...fields, type: "sql" }))))).toBe(close(text.replace("shell", "sql")));
+});
+
+it("changes a document of 2,000 tasks while somebody waits", async () => {
+  const tasks = Array.from({ length: 2_000 }, (_, at) => `  # number ${at}\n  t${at}:\n    type: shell\n    command: echo ${at}\n`).join("");
+  const text = await after(`id: x\ntasks:\n${tasks}`, (doc) => renamed(doc, "t7", "seven"));
+  expect(text).toContain("  # number 7\n  seven:\n    type: shell\n");
 });
 
 it("reads keys as the server does", async () => {

@@ -7,8 +7,12 @@ import {
 import { type Doc, equal, type Fields, isFields, type Json } from "./document";
 import { respaced } from "./lines";
 
-// As the server reads it: `<<` merges, and every key is a text.
-const READ = { merge: true, stringKeys: true } as const;
+// As the server reads it: `<<` merges, more than once too, and every key is a text.
+const READ = {
+  merge: true,
+  stringKeys: true,
+  uniqueKeys: (a: unknown, b: unknown) => isScalar(a) && isScalar(b) && a.value === b.value && a.value !== "<<",
+} as const;
 const NEW = { aliasDuplicateObjects: false } as const;
 // Long lines stay on one line: folding would change commands that people search for.
 const STYLE = { lineWidth: 0, flowCollectionPadding: false } as const;
@@ -112,8 +116,12 @@ function idOf(item: Json): string {
 /** Where each of `now` was in `old`; in lists of one length, one that is new stands for the one whose place it took. */
 function matched(old: string[], now: string[]): (number | undefined)[] {
   const places = new Map<string, number[]>();
-  old.forEach((id, at) => places.set(id, [...(places.get(id) ?? []), at]));
-  const found = now.map((id) => places.get(id)?.shift());
+  for (const [at, id] of [...old.entries()].reverse()) {
+    const known = places.get(id);
+    if (known) known.push(at);
+    else places.set(id, [at]);
+  }
+  const found = now.map((id) => places.get(id)?.pop());
   if (old.length !== now.length) return found;
   const used = new Set(found);
   return found.map((was, at) => was ?? (used.has(at) ? undefined : at));
