@@ -39,7 +39,8 @@ const HelpDialog = lazy(async () => ({ default: (await import("./HelpDialog")).H
 const ListView = lazy(async () => ({ default: (await import("./ListView")).ListView }));
 const ProblemsDialog = lazy(async () => ({ default: (await import("./ProblemsDialog")).ProblemsDialog }));
 const RunDialog = lazy(async () => ({ default: (await import("./RunDialog")).RunDialog }));
-const SaveDialog = lazy(async () => ({ default: (await import("./SaveDialog")).SaveDialog }));
+const saveDialog = async () => ({ default: (await import("./SaveDialog")).SaveDialog });
+const SaveDialog = lazy(saveDialog);
 const TemplateDialog = lazy(async () => ({ default: (await import("./TemplateDialog")).TemplateDialog }));
 const TextDiff = lazy(async () => ({ default: (await import("./TextDiff")).TextDiff }));
 const TextView = lazy(async () => ({ default: (await import("./TextView")).TextView }));
@@ -70,6 +71,8 @@ export function Workbench(props: Props) {
   const ids = useMemo(() => new Set(tasksOf(draft.document).map(([id]) => id)), [draft.document]);
   const chosen = useMemo(() => draft.selected.filter((id) => ids.has(id)), [draft.selected, ids]);
   const full = useCallback(() => say(t("designer.not_kept")), [say]);
+  // Ahead of time: who types a note right after Ctrl+S must not type it into the page.
+  useEffect(() => void saveDialog().catch(() => undefined), []);
   useKeptDraft(drafts, dag, editable, full);
   useAddress({ view, task: chosen.length === 1 ? (chosen[0] ?? null) : null, compare, at: viewport }, props.dag === null ? dag : null);
   const { data: compared = null, error: incomparable } = useVersion(dag, compare);
