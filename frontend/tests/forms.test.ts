@@ -1,10 +1,14 @@
 import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 
 import type { Fields } from "../src/designer/document";
 import { fieldsOf, jsonOf, jsonText, numberOf, type Schema, scalarOf, scalarText, shapeOf } from "../src/designer/form/schema";
 import { SchemaForm } from "../src/designer/form/SchemaForm";
+import { setLanguage } from "../src/lib/i18n";
+import english from "../src/locales/en/designer.json";
+
+beforeAll(() => setLanguage("en", { english, chinese: () => import("../src/locales/zh-hans/designer.json") }));
 
 const SCHEMA: Schema = {
   properties: {

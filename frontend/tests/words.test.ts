@@ -4,14 +4,18 @@ import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 
 import { setLanguage, t } from "../src/lib/i18n";
-import en from "../src/locales/en.json";
-import zh from "../src/locales/zh-hans.json";
 
-const english: Record<string, string> = en;
-const chinese: Record<string, string> = zh;
+const AREAS = ["shared", "designer", "run"];
+const english = merged("en");
+const chinese = merged("zh-hans");
 const places = (text: string | undefined) => [...(text ?? "").matchAll(/\{(\w+)\}/g)].map((found) => found[1]).sort();
 // Chinese has one plural form.
 const twin = (key: string) => key.replace(/_one$/, "_other");
+
+function merged(language: string): Record<string, string> {
+  const read = (area: string) => JSON.parse(readFileSync(resolve(import.meta.dirname, `../src/locales/${language}/${area}.json`), "utf8")) as Record<string, string>;
+  return Object.assign({}, ...AREAS.map(read)) as Record<string, string>;
+}
 
 function sources(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -36,6 +40,16 @@ describe("words", () => {
     const named = [...code.matchAll(/\bt\("([\w.]+)"/g)].map((found) => found[1] as string);
     expect(named.length).toBeGreaterThan(5);
     expect([...new Set(named)].filter((key) => !(key in english) && !(`${key}_other` in english))).toEqual([]);
+  });
+
+  it("are in the area that names them, or shared", () => {
+    const of = (area: string) => JSON.parse(readFileSync(resolve(import.meta.dirname, `../src/locales/en/${area}.json`), "utf8")) as Record<string, string>;
+    for (const [folder, areas] of [["designer", ["designer"]], ["runs", ["run"]], ["ui", []], ["graph", []], ["lib", []]] as const) {
+      const known = Object.assign({}, of("shared"), ...areas.map(of)) as Record<string, string>;
+      const code = sources(resolve(import.meta.dirname, "../src", folder)).join("\n");
+      const named = [...code.matchAll(/\bt\("([\w.]+)"/g)].map((found) => found[1] as string);
+      expect(named.filter((key) => !(key in known) && !(`${key}_other` in known))).toEqual([]);
+    }
   });
 
   it("follow the plural rules of the language", async () => {

@@ -19,8 +19,8 @@ MOST_STEPS = 200
 @cache
 def _words(language: str) -> dict[str, str]:
     name = {"en": "en", "zh": "zh-hans"}[language]
-    found: dict[str, str] = json.loads((ROOT / f"frontend/src/locales/{name}.json").read_text(encoding="utf-8"))
-    return found
+    files = sorted((ROOT / "frontend/src/locales" / name).glob("*.json"))
+    return {key: word for file in files for key, word in json.loads(file.read_text(encoding="utf-8")).items()}
 
 
 def words(language: str, key: str, **values: object) -> str:

@@ -1,23 +1,30 @@
 /** Words in the page's language: flat keys, `{places}`, plurals by the language's own rules. */
 
-import en from "../locales/en.json";
+import shared from "../locales/en/shared.json";
 
 export type Words = Record<string, string>;
 export type Values = Record<string, string | number>;
 
-const english: Words = en;
+/** The words of one entry alone, beside those that all share. */
+export interface Area {
+  english: Words;
+  chinese: () => Promise<{ default: Words }>;
+}
+
+let english: Words = shared;
 let words: Words = english;
 let language = "en";
 
-/** Load the words of a language; English stands in for what is missing. */
-export async function setLanguage(code: string): Promise<void> {
+/** Load the words of a language, shared and of areas; English stands in for what is missing. */
+export async function setLanguage(code: string, ...areas: Area[]): Promise<void> {
+  english = Object.assign({}, shared, ...areas.map((area) => area.english)) as Words;
   language = code.toLowerCase().startsWith("zh") ? "zh-hans" : "en";
   if (language === "en") {
     words = english;
     return;
   }
-  const [own, server] = await Promise.all([import("../locales/zh-hans.json"), import("../locales/server.zh-hans.json")]);
-  words = { ...server.default, ...own.default };
+  const parts = [import("../locales/server.zh-hans.json"), import("../locales/zh-hans/shared.json"), ...areas.map((area) => area.chinese())];
+  words = Object.assign({}, ...(await Promise.all(parts)).map((part) => part.default)) as Words;
 }
 
 /** What the server says in English (names and descriptions of fields), in the page's language where that is known. */
@@ -52,9 +59,4 @@ function shown(value: string | number | undefined): string | undefined {
 /** Whether there are words for a key. */
 export function hasWords(key: string): boolean {
   return key in words || key in english;
-}
-
-/** The language and its words, for components that show dates and numbers. */
-export function useLanguage(): { locale: string; t: typeof t } {
-  return { locale: locale(), t };
 }

@@ -7,16 +7,16 @@ import { createRoot } from "react-dom/client";
 import "../styles/ui.css";
 import { ErrorBoundary } from "../ui/ErrorBoundary";
 import { setApiRoot } from "./api";
-import { setLanguage } from "./i18n";
+import { type Area, setLanguage } from "./i18n";
 import { type PageProps, readProps } from "./props";
 import { newQueryClient } from "./query";
 
 /** Mount the component with the page's props, once its language is there. */
-export async function mount<P extends PageProps>(name: string, Component: ComponentType<P>): Promise<void> {
+export async function mount<P extends PageProps>(name: string, Component: ComponentType<P>, words: Area): Promise<void> {
   const found = readProps<P>(name);
   if (!found) return;
   setApiRoot(found.props.api);
-  await setLanguage(found.props.language);
+  await setLanguage(found.props.language, words);
   createRoot(found.element).render(
     <StrictMode>
       <ErrorBoundary>
