@@ -59,7 +59,7 @@ export function Workbench(props: Props) {
   const [compare, setCompare] = useState(begun.compare);
   const [arranging, setArranging] = useState(false);
   const [dialog, setDialog] = useState<Open>(null);
-    const [fitKey, setFitKey] = useState(0);
+  const [fitKey, setFitKey] = useState(0);
   const search = useRef<HTMLInputElement>(null);
   const { notes, say, drop } = useNotes();
   const { problems, checked, error } = useProblems(draft.document, draft.revision);

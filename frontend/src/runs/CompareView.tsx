@@ -59,7 +59,7 @@ function Beside({ model, other, links }: { model: RunModel; other: number; links
   const shown = all ? found.tasks : found.tasks.filter((task) => task.differs);
   return (
     <>
-      {found.params.length > 0 && <Params params={found.params} />}
+      {found.params.length > 0 && <Params params={found.params} runs={[other, model.run.id]} />}
       <label className="compare-all">
         <input type="checkbox" checked={all} onChange={(event) => setAll(event.target.checked)} /> {t("run.compare.all", { count: found.tasks.length })}
       </label>
@@ -112,10 +112,18 @@ function SideCells({ state, took, attempts }: { state: string | null; took: numb
   );
 }
 
-function Params({ params }: { params: { name: string; values: [unknown, unknown] }[] }) {
+function Params({ params, runs }: { params: { name: string; values: [unknown, unknown] }[]; runs: [number, number] }) {
   return (
     <table className="ui-table">
       <caption className="ui-hidden">{t("run.params")}</caption>
+      <thead>
+        <tr>
+          <th scope="col">{t("run.params")}</th>
+          {runs.map((id) => (
+            <th key={id} scope="col">{t("run.number", { id: String(id) })}</th>
+          ))}
+        </tr>
+      </thead>
       <tbody>
         {params.map(({ name, values }) => (
           <tr key={name}>

@@ -9,7 +9,7 @@ export interface RunModel {
   cursor: number;
   /** The server's clock minus ours, in milliseconds. */
   skew: number;
-  /** Something happened that events do not tell for sure (how many items are in which state): ask for a snapshot by and by. */
+  /** Something happened that events do not tell for sure (items by state, a run's version): ask for a snapshot by and by. */
   stale: boolean;
 }
 
@@ -27,8 +27,10 @@ export function applied(model: RunModel, page: Page): RunModel | null {
   const tasks = [...model.tasks];
   let { run, stale } = model;
   for (const event of page.events) {
-    if (!event.task_id) run = movedRun(run, event);
-    else {
+    if (!event.task_id) {
+      run = movedRun(run, event);
+      stale ||= RUN_FINAL.has(event.old); // opened again, perhaps with another version
+    } else {
       const place = places.get(event.task_id);
       const task = place === undefined ? undefined : tasks[place];
       if (!task || place === undefined) return null;

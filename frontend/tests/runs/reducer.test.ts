@@ -78,6 +78,12 @@ describe("events on a run", () => {
     expect(last.tasks[0]?.items).toEqual({ running: 2 });
   });
 
+  it("that open a run again say that it may be on another version by now", () => {
+    const model = fromSnapshot(snapshot([task("a")], { state: "failed", ended_at: moment(5) }), T0);
+    const next = after(model, event("", ["failed", "running"], 9));
+    expect([next.stale, next.run.state, next.run.ended_at]).toEqual([true, "running", null]);
+  });
+
   it("that the model holds already are passed over", () => {
     const model = after(begin(), event("a", ["queued", "running"], 2));
     expect(applied(model, page([event("a", ["pending", "queued"], 1)], 9))).toBe(model);
