@@ -3,6 +3,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 
 import { address, api } from "../lib/api";
+import { locale } from "../lib/i18n";
 import { Follower, type Line, type Source, TICK } from "./follow";
 import { applied, fromSnapshot, type RunModel } from "./reducer";
 import type { Page } from "./types";
@@ -41,7 +42,7 @@ export function useRun(id: number): Followed {
         throw reason;
       }
     };
-    const one = new Follower({
+    const one: Follower = new Follower({
       open: (cursor) => open(id, cursor),
       poll: (since) => api.get("/runs/{run_id}/events", { path: { run_id: id }, query: { since } }),
       hidden: () => document.hidden,
@@ -49,6 +50,8 @@ export function useRun(id: number): Followed {
       take: (page: Page) => {
         const next = held.current && applied(held.current, page);
         if (next) keep(next);
+        // Messages of events are as they were written; a snapshot's are in the reader's language.
+        if (next && locale() !== "en" && page.events.some((event) => event.message)) one.later();
         return Boolean(next);
       },
       refresh: read,
