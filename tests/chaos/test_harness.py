@@ -34,13 +34,14 @@ def unblocked(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
 
 @pytest.mark.usefixtures("unblocked", "broker")
 def test_a_short_round_is_clean(servers: Servers, _template_database: str, tmp_path: Path) -> None:  # noqa: PT019
-    plan = Plan(seed=7, seconds=20, pause=0.8, dags=12, open_runs=8, keep=tmp_path / "history.jsonl")
+    keep = tmp_path / "history.jsonl"
+    plan = Plan(seed=7, seconds=90, tasks=100, faults=12, pause=0.8, dags=12, open_runs=8, keep=keep)
     outcome = play(plan, servers, _template_database)
     assert outcome.verdict.clean, tables.of_round(outcome)
     counts = outcome.verdict.counts
     assert counts.enqueued == counts.terminal > 100
     assert counts.kinds >= 10
-    assert (tmp_path / "history.jsonl").read_text().count('"kind": "fault"') == counts.faults
+    assert keep.read_text().count('"kind": "fault"') == counts.faults
 
 
 @pytest.mark.slow

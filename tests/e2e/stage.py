@@ -54,8 +54,20 @@ id: slow_walk
 name: Slow walk
 config: {owner: platform, tags: [example]}
 tasks:
-  walk: {type: shell, command: "echo on the way; exec sleep 600"}
+  read_map: {type: shell, command: "echo the map is read"}
+  pack: {type: shell, command: "echo packed"}
+  walk:
+    type: shell
+    command: |
+      echo 'INFO left at dawn'
+      echo 'INFO 4 km, the bridge'
+      echo 'WARN it rains'
+      printf 'INFO \\033[32m9 km, the inn\\033[0m\\n'
+      exec sleep 600
+    depends_on: [read_map, pack]
+  photograph: {type: shell, command: "exec sleep 600", depends_on: [read_map]}
   rest: {type: shell, command: "echo there", depends_on: [walk]}
+  show: {type: shell, command: "echo look", depends_on: [rest, photograph]}
 """
 _ASK = """\
 id: release

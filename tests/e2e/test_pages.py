@@ -82,6 +82,7 @@ def _rows(admin: Callable[..., str]) -> Iterator[tuple[str, str]]:
         yield name, admin(f"workflows_{view}", pk)
     run, designer = admin("workflows_dagrun_change", failed.pk), admin("workflows_dag_designer", version.dag_id)
     yield "run-task", f"{run}?task=check"
+    yield "run-live", f"{admin('workflows_dagrun_change', going.pk)}?task=walk"
     for tab in ("gantt", "grid", "compare", "table"):
         yield f"run-{tab}", f"{run}?view={tab}"
     yield "designer-task", f"{designer}?task=check"
