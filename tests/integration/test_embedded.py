@@ -401,3 +401,17 @@ def test_the_console_goes_on_when_its_reader_has_gone() -> None:
     console.say("one")
     console.say("two")
     assert console.recent("celeriac")[-1].endswith("two")
+
+
+def test_ports_are_chosen_where_one_says_and_never_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERIAC_PORTS", "31000-31049")
+    chosen = [ports.choose() for _ in range(10)]
+    assert len(set(chosen)) == 10
+    assert all(31_000 <= port <= 31_049 for port in chosen)
+
+
+@pytest.mark.parametrize("bounds", ["", "31000", "31049-31000", "80-90", "31000-70000", "a-b"])
+def test_bounds_of_ports_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, bounds: str) -> None:
+    monkeypatch.setenv("CELERIAC_PORTS", bounds)
+    with pytest.raises(CannotStart, match="first and the last port"):
+        ports.choose()

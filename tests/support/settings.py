@@ -12,6 +12,10 @@ import tempfile
 
 from orchestrator.standalone import ports
 
+# Each of the processes that pytest runs side by side chooses among ports of its own, and so does what it starts: a port
+# is free until its server listens, which takes a while.
+_SHARE, _WORKER = 1_500, int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+os.environ["CELERIAC_PORTS"] = f"{15_000 + _WORKER * _SHARE}-{15_000 + (_WORKER + 1) * _SHARE - 1}"
 POSTGRES_PORT, VALKEY_PORT = ports.choose(), ports.choose()
 SERVER_PASSWORD = secrets.token_urlsafe(12)
 
